@@ -66,6 +66,10 @@ type Call struct {
 
 	// Edited by people, never by the call: comments, tags, archive.
 	Archived bool
+
+	// Version grows with every state handed to the Writer, which sets it
+	// (microseconds since 1970); a store keeps the state with the highest.
+	Version int64
 }
 
 // Note is one thing that was decided in a call and why.
@@ -109,9 +113,11 @@ func (c *Call) Outside() phone.E164 {
 }
 
 // Message is one SIP message of a call as it went over the wire, with
-// credentials masked.
+// credentials masked. One without Raw stands where a call's limit was reached
+// and later messages were left out.
 type Message struct {
 	Call phone.CallID
+	Seq  int // 1, 2, … within the call; the Writer sets it
 	At   time.Time
 	Sent bool   // by us
 	From string // address:port/transport
