@@ -306,7 +306,7 @@ func (r *runner) end(o Outcome, winner *branch) Result {
 			r.partyEnded(t.Party, as)
 		}
 	}
-	if winner == nil {
+	if o != Answered && o != Cancelled { // a next step may want the same users
 		r.awaitEnds(nextGrace)
 	}
 	for _, b := range r.branches {

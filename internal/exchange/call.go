@@ -1,0 +1,215 @@
+package exchange
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/ringpath/ringpath/internal/bridge"
+	"github.com/ringpath/ringpath/internal/directory"
+	"github.com/ringpath/ringpath/internal/flow"
+	"github.com/ringpath/ringpath/internal/phone"
+	"github.com/ringpath/ringpath/internal/presence"
+	"github.com/ringpath/ringpath/internal/record"
+)
+
+const (
+	firstRing = time.Second      // the caller of a slow lookup hears ringing after this
+	nextRing  = 60 * time.Second // 180 again, so that no proxy gives up (RFC 3261 §13.3.1.1)
+)
+
+// call is one running call. Its goroutine owns everything in it but public.
+type call struct {
+	x         *Exchange
+	leg       phone.IncomingLeg
+	facts     phone.CallFacts
+	snapshot  *directory.Snapshot
+	machine   *flow.Machine
+	state     flow.State
+	rec       record.Call
+	public    atomic.Pointer[record.Call] // rec as others may see it
+	ctx       context.Context             // cancelled: hang up (Exchange.Drain)
+	stop      context.CancelFunc
+	ringAt    time.Time           // when the caller is told (again) that it rings
+	left      *phone.Event        // how the caller left
+	callee    phone.Leg           // who answered
+	outgoing  []phone.Destination // outside numbers that hold a place on their trunk
+	tickets   []*presence.Ticket
+	ends      sync.WaitGroup // legs that lost and are being ended
+	firstRung time.Time      // the first INVITE to a phone
+}
+
+func newCall(x *Exchange, leg phone.IncomingLeg) *call {
+	c := &call{x: x, leg: leg, facts: leg.Facts(), snapshot: x.Directory()}
+	c.ctx, c.stop = context.WithCancel(context.Background())
+	c.ringAt = c.facts.StartedAt.Add(firstRing)
+	return c
+}
+
+// run is the life of the call.
+func (c *call) run() {
+	defer c.stop()
+	defer func() {
+		if p := recover(); p != nil {
+			c.x.Logger.Error("call failed", "call", c.facts.ID, "err", p, "stack", string(debug.Stack()))
+			c.end(phone.CauseFailed, bridge.System)
+		}
+	}()
+	c.open()
+	event := flow.Event{Kind: flow.Begin}
+	for {
+		action, err := c.decide(event)
+		switch {
+		case c.left != nil:
+			c.end(c.left.Cause, bridge.Caller)
+			return
+		case c.ctx.Err() != nil:
+			c.end(phone.CauseDraining, bridge.System)
+			return
+		case err != nil:
+			c.x.Logger.Error("flow failed", "call", c.facts.ID, "flow", c.state.At.Flow, "step", c.state.At.Step, "err", err)
+			c.end(phone.CauseFailed, bridge.System)
+			return
+		}
+		event = flow.Event{Seq: action.Seq}
+		switch action.Kind {
+		case flow.Ring:
+			c.ring(action, &event)
+		case flow.Talk:
+			end := c.talk()
+			c.end(end.Cause, end.By)
+			return
+		default:
+			c.end(action.Cause, bridge.System)
+			return
+		}
+	}
+}
+
+// open begins the record.
+func (c *call) open() {
+	f := c.facts
+	c.machine = c.x.Machine(c.snapshot)
+	c.state = flow.Start(f)
+	c.rec = record.Call{
+		ID: f.ID, Direction: record.Inbound, Status: record.Initial,
+		Caller: f.Caller, CallerName: f.CallerName, CallerUser: f.CallerUser,
+		Called: f.Called, Number: f.Number, Trunk: f.Trunk, StartedAt: f.StartedAt,
+	}
+	if l, ok := c.leg.(interface{ SIPCallID() string }); ok {
+		c.rec.SIPCallID = l.SIPCallID()
+	}
+	if f.CallerUser != 0 {
+		c.tickets = append(c.tickets, c.x.Presence.Occupy(f.CallerUser, f.ID))
+	}
+	c.publish()
+	c.x.Records.Opened(*c.public.Load())
+}
+
+// publish lets others see the record as it is now. What they see never changes:
+// slices are cut so that a later append copies them.
+func (c *call) publish() {
+	c.rec.Steps = slices.Clip(c.rec.Steps)
+	c.rec.Offers = slices.Clip(c.rec.Offers)
+	c.rec.Teams = slices.Clip(c.rec.Teams)
+	r := c.rec
+	c.public.Store(&r)
+}
+
+// decide asks the flow what to do next.
+func (c *call) decide(e flow.Event) (action flow.Action, err error) {
+	c.serve(nil, func(ctx context.Context) {
+		var res flow.Result
+		if res, err = c.machine.Next(ctx, c.state, e); err == nil {
+			c.state, action = res.State, res.Do
+			c.rec.Steps = append(c.rec.Steps, res.Notes...)
+		}
+	})
+	if len(c.rec.Steps) > len(c.public.Load().Steps) {
+		c.publish()
+	}
+	return action, err
+}
+
+// serve runs a phase's work in a goroutine of its own and serves the caller
+// meanwhile: ringing is repeated, and when the caller leaves or the program
+// stops, the work's context is cancelled. A value on rings says that a phone
+// rings. It returns when the work has.
+func (c *call) serve(rings <-chan struct{}, work func(context.Context)) {
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	done := make(chan any, 1)
+	go func() {
+		defer func() { done <- recover() }()
+		work(ctx)
+	}()
+	timer := time.NewTimer(time.Until(c.ringAt))
+	defer timer.Stop()
+	events := c.leg.Events()
+	for {
+		select {
+		case panicked := <-done:
+			if panicked != nil {
+				panic(fmt.Sprint(panicked)) // in the call's goroutine, which recovers
+			}
+			return
+		case <-rings:
+			rings = nil // every further phone of the step says nothing new
+			c.ringCaller()
+			timer.Reset(nextRing)
+		case <-timer.C:
+			c.ringCaller()
+			timer.Reset(nextRing)
+		case e, open := <-events:
+			if !open {
+				e = phone.Event{Kind: phone.LegEnded, Cause: phone.CauseLost}
+			}
+			if e.Kind == phone.LegEnded {
+				c.left, events = &e, nil
+				cancel()
+			}
+		}
+	}
+}
+
+// ringCaller tells the caller that it rings.
+func (c *call) ringCaller() {
+	c.leg.Ring()
+	c.ringAt = time.Now().Add(nextRing)
+}
+
+// join connects the caller with whoever answered. False: it could not be done,
+// and the answered leg has been hung up.
+func (c *call) join(answered phone.Leg, by phone.Target) bool {
+	switch err := c.leg.Join(answered); {
+	case errors.Is(err, phone.ErrLegEnded):
+		c.hangup(answered, phone.CauseCancelled)
+		return false // the caller's own end says the rest
+	case err != nil:
+		c.x.Logger.Warn("answer not usable", "call", c.facts.ID, "target", by.String(), "err", err)
+		c.hangup(answered, phone.CauseNoCodec)
+		return false
+	}
+	c.callee = answered
+	c.rec.Status, c.rec.AnsweredAt = record.Answered, time.Now()
+	c.rec.User, c.rec.External = by.User, by.External
+	for _, leg := range []phone.Leg{c.leg, answered} {
+		if l, ok := leg.(interface{ Dialog() record.Dialog }); ok {
+			c.x.Records.Dialog(l.Dialog())
+		}
+	}
+	c.publish()
+	c.x.Records.Changed(*c.public.Load())
+	return true
+}
+
+// hangup ends a leg that this call owns and lets it end in the background.
+func (c *call) hangup(leg phone.Leg, why phone.Cause) {
+	leg.Hangup(why)
+	c.ends.Go(func() { drain(leg) })
+}
