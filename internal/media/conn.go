@@ -11,7 +11,7 @@ type conn interface {
 	// read and write do not allocate on UDP. Addresses are never IPv4 in IPv6.
 	read(buf []byte) (int, netip.AddrPort, error)
 	write(packet []byte, to netip.AddrPort) error
-	drain() // throws away what waits
+	drain() // throws away what waits, without waiting itself
 	port() int
 	close()
 }
@@ -73,10 +73,10 @@ func (c packetConn) write(packet []byte, to netip.AddrPort) error {
 func (c packetConn) port() int { return localPort(c) }
 func (c packetConn) close()    { _ = c.Close() }
 
-// drain reads under a deadline that is nearly over; a network that looks at its
+// drain reads under a deadline that is over; a network that looks at its
 // deadline first gives nothing away, and then a few packets pass.
 func (c packetConn) drain() {
-	if c.SetReadDeadline(time.Now().Add(time.Millisecond)) != nil {
+	if c.SetReadDeadline(time.Now()) != nil {
 		return
 	}
 	var buf [maxDatagram]byte

@@ -4,5 +4,5 @@ package media
 
 import "net"
 
-// drainUDP reads under a deadline that is nearly over.
+// drainUDP does what it can where the system has no MSG_DONTWAIT.
 func drainUDP(c *net.UDPConn) { packetConn{c}.drain() }

@@ -15,6 +15,9 @@ const (
 	// from the same address and port takes its place, as when a PBX connects its
 	// caller to somebody else.
 	silentFor = 200 * time.Millisecond
+	// perSecond bounds what a party can make us send, also where two parties name
+	// our own ports and a packet would go round for ever. Speech is 50, at most 200.
+	perSecond = 1000
 )
 
 // latch decides which packets are the party's, and where its own go (symmetric
@@ -27,12 +30,15 @@ type latch struct {
 	mu         sync.Mutex // guards all of it; held for some nanoseconds per packet
 	stated     netip.AddrPort
 	signalling netip.Addr
-	lock       source // zero: open
-	next       candidate
+	lock       source       // zero: open
+	next       [2]candidate // one at the stated address and port, one elsewhere
 	// moveUntil is until when any acceptable source may take the lock over, and
 	// exactUntil until when the stated address and port may: somebody at the same
 	// IP (a phone that lost the race to answer) may have been quicker.
 	moveUntil, exactUntil time.Time
+
+	budget int       // packets left of the second that began at filled
+	filled time.Time // zero: never
 
 	passed, strangers, junk uint64
 }
@@ -52,28 +58,24 @@ type candidate struct {
 }
 
 // set is called with a description of the party: stated is where it receives.
-func (l *latch) set(stated netip.AddrPort, signalling netip.Addr, running bool) {
+// It opens the latch for a move.
+func (l *latch) set(stated netip.AddrPort, signalling netip.Addr) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	now := time.Now()
-	moved := stated != l.stated && !stated.Addr().IsUnspecified()
-	l.signalling = signalling
-	l.stated = stated
-	l.next = candidate{}
-	l.exactUntil = now.Add(openFor)
-	if !running {
-		return
+	if stated != l.stated && !stated.Addr().IsUnspecified() {
+		l.lock = source{} // what we send goes to the new place at once
 	}
-	l.moveUntil = now.Add(openFor)
-	if moved { // what we send goes to the new place at once
-		l.lock = source{}
-	}
+	l.stated, l.signalling = stated, signalling
+	l.next = [2]candidate{}
+	l.moveUntil = time.Now().Add(openFor)
+	l.exactUntil = l.moveUntil
 }
 
 // start begins the time in which the stated address takes precedence.
 func (l *latch) start() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.moveUntil = time.Time{}
 	l.exactUntil = time.Now().Add(openFor)
 }
 
@@ -99,12 +101,25 @@ func (l *latch) accept(addr netip.AddrPort, ssrc uint32, valid bool) bool {
 	case !valid:
 		l.junk++
 		return false
-	case from == l.lock, l.admit(from):
-		l.passed++
-		return true
+	case from != l.lock && !l.admit(from), !l.afford():
+		l.strangers++
+		return false
 	}
-	l.strangers++
-	return false
+	l.passed++
+	return true
+}
+
+// afford takes one packet from the second's budget.
+func (l *latch) afford() bool {
+	if l.budget == 0 {
+		now := time.Now()
+		if now.Sub(l.filled) < time.Second {
+			return false
+		}
+		l.budget, l.filled = perSecond, now
+	}
+	l.budget--
+	return true
 }
 
 // admit decides on a packet that is not of the locked source.
@@ -112,30 +127,33 @@ func (l *latch) admit(from source) bool {
 	if ip := from.addr.Addr(); ip != l.stated.Addr() && ip != l.signalling {
 		return false
 	}
+	n := &l.next[0]
+	if from.addr != l.stated {
+		n = &l.next[1]
+	}
 	locked := l.lock.addr.IsValid()
-	if from != l.next.source {
-		l.next = candidate{source: from, passed: l.passed}
+	if from != n.source {
+		*n = candidate{source: from, passed: l.passed}
 		if locked {
-			l.next.since = time.Now()
+			n.since = time.Now()
 		}
 	}
-	l.next.packets++
-	if l.next.packets < lockAfter {
+	n.packets++
+	if n.packets < lockAfter {
 		return !locked
 	}
-	if locked && !l.mayReplace(time.Now()) {
+	if locked && !l.mayReplace(n, time.Now()) {
 		return false
 	}
 	if locked {
 		l.moveUntil = time.Time{} // one move for one re-INVITE
 	}
-	l.lock, l.next = from, candidate{}
+	l.lock, l.next = from, [2]candidate{}
 	return true
 }
 
-// mayReplace says whether the candidate may take the locked source's place.
-func (l *latch) mayReplace(now time.Time) bool {
-	n := &l.next
+// mayReplace says whether n may take the locked source's place.
+func (l *latch) mayReplace(n *candidate, now time.Time) bool {
 	if now.Before(l.moveUntil) {
 		return true
 	}

@@ -40,7 +40,7 @@ type side struct {
 // Stats counts the packets of a session, RTP and RTCP together.
 type Stats struct {
 	ToPhone, ToCaller uint64 // forwarded
-	Strangers         uint64 // dropped: not from the party, or not from its locked source
+	Strangers         uint64 // dropped: not from the party or its locked source, or beyond 1000 a second
 	Junk              uint64 // dropped: not RTP, not RTCP, or too long
 }
 
@@ -84,12 +84,13 @@ func (s *Session) SetRemote(at Side, d *Description, signalling netip.Addr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	signalling = signalling.Unmap()
-	s.sides[at].rtp.set(d.RTP, signalling, s.started)
-	s.sides[at].rtcp.set(d.RTCP, signalling, s.started)
+	s.sides[at].rtp.set(d.RTP, signalling)
+	s.sides[at].rtcp.set(d.RTCP, signalling)
 }
 
-// Start joins the sides: from now on each hears the other. It needs the port and
-// the remote of both, and does nothing the second time.
+// Start joins the sides: from now on each hears the other, as far as SetRemote
+// has said where they are. Nothing happens the second time. It fails only when
+// the phone side has no port yet and there is none: ErrNoPorts.
 func (s *Session) Start() error {
 	if _, err := s.Port(PhoneSide); err != nil {
 		return err
@@ -100,6 +101,10 @@ func (s *Session) Start() error {
 		return nil
 	}
 	s.started = true
+	for at := range s.sides {
+		s.sides[at].rtp.start()
+		s.sides[at].rtcp.start()
+	}
 	for at := range s.sides {
 		from, to := &s.sides[at], &s.sides[Side(at).other()]
 		s.join(from.pair.rtp, &from.rtp, to.pair.rtp, &to.rtp, sourceRTP)
@@ -140,6 +145,8 @@ func (r *Relay) forget(s *Session) {
 
 // Stats counts what was relayed so far.
 func (s *Session) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	var sum Stats
 	for at := range s.sides {
 		for _, l := range []*latch{&s.sides[at].rtp, &s.sides[at].rtcp} {
