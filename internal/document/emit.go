@@ -1,0 +1,108 @@
+package document
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+)
+
+// YAML writes the tree so that Parse reads the same again. Small values stand
+// on one line, {user: 456}; everything else in blocks.
+func (n *Node) YAML() []byte {
+	var e emitter
+	e.block(n, 0)
+	return e.Bytes()
+}
+
+type emitter struct{ bytes.Buffer }
+
+// inlineWidth is how many characters a map or list may have on one line.
+const inlineWidth = 72
+
+func (e *emitter) block(n *Node, indent int) {
+	pad := strings.Repeat("  ", indent)
+	switch {
+	case n.Type == Map && len(n.Fields) > 0:
+		for i, f := range n.Fields {
+			if i > 0 || indent == 0 {
+				e.WriteString(pad)
+			}
+			e.WriteString(scalar(f.Name, true) + ":")
+			e.below(f.Value, indent)
+		}
+	case n.Type == List && len(n.Items) > 0:
+		for i, item := range n.Items {
+			if i > 0 || indent == 0 {
+				e.WriteString(pad)
+			}
+			e.WriteString("- ")
+			if text, ok := inline(item); ok {
+				e.WriteString(text + "\n")
+				continue
+			}
+			e.block(item, indent+1)
+		}
+	default:
+		text, _ := inline(n)
+		e.WriteString(text + "\n")
+	}
+}
+
+// below writes a field's value: on its line if it is small, else underneath.
+func (e *emitter) below(v *Node, indent int) {
+	if text, ok := inline(v); ok {
+		e.WriteString(" " + text + "\n")
+		return
+	}
+	e.WriteString("\n" + strings.Repeat("  ", indent+1))
+	e.block(v, indent+1)
+}
+
+// inline is the value on one line, unless it is long, or a list or map that has
+// lists or maps with more than one entry in it.
+func inline(n *Node) (string, bool) {
+	if n == nil {
+		return "null", true
+	}
+	var parts []string
+	switch n.Type {
+	case Null:
+		return "null", true
+	case Scalar:
+		return scalar(n.Text, n.Plain), true
+	case List:
+		for _, item := range n.Items {
+			text, ok := inline(item)
+			if !ok || item.Type == Map && len(n.Items) > 1 {
+				return "", false
+			}
+			parts = append(parts, text)
+		}
+		text := "[" + strings.Join(parts, ", ") + "]"
+		return text, len(text) <= inlineWidth
+	}
+	for _, f := range n.Fields {
+		text, ok := inline(f.Value)
+		if !ok {
+			return "", false
+		}
+		parts = append(parts, scalar(f.Name, true)+": "+text)
+	}
+	text := "{" + strings.Join(parts, ", ") + "}"
+	return text, len(text) <= inlineWidth
+}
+
+// plainText needs no quotes anywhere: words that YAML takes for nothing else.
+var (
+	plainText = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./@-]*( [A-Za-z0-9_./@-]+)*$`)
+	otherWord = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|y|n|null|nan|inf)$`)
+)
+
+// scalar writes text, in quotes wherever a reader could take it for a number,
+// a boolean or syntax and it is none.
+func scalar(text string, plain bool) string {
+	if plain && isJSONScalar(text) || plainText.MatchString(text) && !otherWord.MatchString(text) {
+		return text
+	}
+	return string(quote(text))
+}
