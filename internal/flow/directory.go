@@ -1,6 +1,9 @@
 package flow
 
-import "github.com/ringpath/ringpath/internal/phone"
+import (
+	"github.com/ringpath/ringpath/internal/lookup"
+	"github.com/ringpath/ringpath/internal/phone"
+)
 
 // Directory is what flows need to know of users, teams and numbers: one
 // unchanging picture, the same for the whole life of a call. *directory.Snapshot
@@ -32,15 +35,6 @@ type People interface {
 
 // Keep is how much of a lookup a call keeps (spec/privacy.md).
 type Keep struct {
-	Trace   bool    // false: company.keep.traces is 0d
-	Answers Answers // company.answers; None when company.keep.answers is 0d
+	Trace   bool           // false: company.keep.traces is 0d
+	Answers lookup.Answers // company.answers; AnswersNone when company.keep.answers is 0d
 }
-
-// Answers is company.answers.
-type Answers string
-
-const (
-	FullAnswers   Answers = "full"   // 2 KiB around the chosen node when matched, else 16 KiB
-	ChosenAnswers Answers = "chosen" // only values that path, save and show hit
-	NoAnswers     Answers = "none"
-)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/ringpath/ringpath/internal/lookup"
 	"github.com/ringpath/ringpath/internal/phone"
 )
 
@@ -18,6 +19,7 @@ type Flow struct {
 // calls at once.
 type Machine struct {
 	Directory Directory
+	Lookups   *lookup.Engine
 	// Availability of a user at this moment, for the lookup's trace. Nil: unknown.
 	Availability func(phone.UserID) phone.Availability
 	Now          func() time.Time // nil: time.Now
