@@ -11,7 +11,7 @@ import (
 // When the Writer's goroutines act.
 const (
 	storeWithin = 75 * time.Millisecond // from the first news to its batch; leaves 25 ms to store it
-	saveTimeout = 5 * time.Second       // a store that takes longer counts as failing
+	saveTimeout = 10 * time.Second      // a store that takes longer counts as failing
 	retryFirst  = 250 * time.Millisecond
 	retryMost   = 2 * time.Second
 	spillPause  = time.Second      // between two tries to spill that fail
