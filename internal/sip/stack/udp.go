@@ -1,0 +1,151 @@
+package stack
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/emiago/sipgo/sip"
+)
+
+// maxReadErrors in a row end a UDP listener; a read error is otherwise of no
+// consequence (an ICMP message for an earlier packet, for example).
+const maxReadErrors = 100
+
+var errMalformed = errors.New("malformed message")
+
+// udpEnd is one UDP socket.
+type udpEnd struct {
+	stack *Stack
+	conn  net.PacketConn
+	fast  fastConn // conn's quicker calls; nil if it has none
+	local netip.AddrPort
+}
+
+// fastConn is what *net.UDPConn has beyond net.PacketConn: no allocations.
+type fastConn interface {
+	ReadFromUDPAddrPort([]byte) (int, netip.AddrPort, error)
+	WriteToUDPAddrPort([]byte, netip.AddrPort) (int, error)
+}
+
+// ServeUDP begins to read a socket, which from now on is the stack's.
+func (s *Stack) ServeUDP(conn net.PacketConn) error {
+	u := &udpEnd{stack: s, conn: conn, local: addrPort(conn.LocalAddr())}
+	u.fast, _ = conn.(fastConn)
+	if !u.local.IsValid() {
+		return fmt.Errorf("listen on %v: not a UDP address", conn.LocalAddr())
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return net.ErrClosed
+	}
+	s.udp = append(s.udp, u)
+	s.work.Go(u.read)
+	return nil
+}
+
+// reaches says that the socket has the address family of an address.
+func (u *udpEnd) reaches(a netip.Addr) bool {
+	own := u.local.Addr()
+	return own.Is4() == a.Is4() || own == netip.IPv6Unspecified()
+}
+
+func (u *udpEnd) read() {
+	buf := make([]byte, MaxMessage+1)
+	failed := 0
+	for {
+		n, from, err := u.readFrom(buf)
+		if err == nil {
+			failed = 0
+			u.packet(buf[:n], unmap(from))
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) || u.stack.isClosed() {
+			return
+		}
+		if failed++; failed == maxReadErrors {
+			u.stack.log.Error("sip listener ended: no calls arrive on it any more", "addr", u.local.String(), "err", err)
+			return
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-u.stack.done:
+			return
+		}
+	}
+}
+
+func (u *udpEnd) readFrom(buf []byte) (int, netip.AddrPort, error) {
+	if u.fast != nil {
+		return u.fast.ReadFromUDPAddrPort(buf)
+	}
+	n, from, err := u.conn.ReadFrom(buf)
+	if err != nil {
+		return 0, netip.AddrPort{}, err
+	}
+	return n, addrPort(from), nil
+}
+
+func (u *udpEnd) packet(data []byte, from netip.AddrPort) {
+	if isKeepAlive(data) || len(data) > MaxMessage || !u.stack.opts.Admit("udp", from, data) {
+		return
+	}
+	msg, err := u.stack.parse(data)
+	if err != nil {
+		u.stack.opts.Malformed(from, err)
+	}
+	if msg != nil {
+		u.stack.message(msg, Flow{Transport: "udp", Local: u.local, Remote: from, end: u}, data)
+	}
+}
+
+// parse gives a message, or an error, or both for a request whose head was
+// readable and whose rest was not: it deserves a 400.
+func (s *Stack) parse(data []byte) (msg sip.Message, err error) {
+	defer func() { // a fault of the parser is the sender's message lost, not the program
+		if r := recover(); r != nil {
+			msg, err = nil, fmt.Errorf("%w: %v", errMalformed, r)
+		}
+	}()
+	msg, err = s.parser.ParseSIP(data)
+	if err == nil {
+		return msg, nil
+	}
+	if req, ok := msg.(*sip.Request); ok && req != nil && wellFormed(req) {
+		req.AppendHeader(sip.NewHeader(unreadable, ""))
+		return req, err
+	}
+	return nil, err
+}
+
+// unreadable is put on requests that were parsed in part. No peer can send it:
+// it is no header name.
+const unreadable = "\x00unreadable"
+
+// isKeepAlive knows the empty packets that phones send to keep a NAT open (RFC
+// 5626 §3.5.1, and NULs).
+func isKeepAlive(data []byte) bool {
+	return len(data) <= 4 && len(bytes.Trim(data, "\r\n\x00 ")) == 0
+}
+
+func (u *udpEnd) write(b []byte, to netip.AddrPort) error {
+	if u.fast != nil {
+		_, err := u.fast.WriteToUDPAddrPort(b, to)
+		return err
+	}
+	_, err := u.conn.WriteTo(b, net.UDPAddrFromAddrPort(to))
+	return err
+}
+
+func (s *Stack) isClosed() bool {
+	select {
+	case <-s.done:
+		return true
+	default:
+		return false
+	}
+}
