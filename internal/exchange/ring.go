@@ -161,7 +161,7 @@ func (d *dialer) Destinations(p ring.Party) []phone.Destination {
 
 var errTrunkFull = errors.New("the trunk's limit of calls is reached")
 
-func (d *dialer) Dial(ctx context.Context, to phone.Destination) (phone.Leg, error) {
+func (d *dialer) Dial(to phone.Destination) (phone.Leg, error) {
 	c := d.call
 	dial := phone.Dial{
 		Call: c.facts.ID, Caller: c.leg, To: to,
@@ -171,7 +171,7 @@ func (d *dialer) Dial(ctx context.Context, to phone.Destination) (phone.Leg, err
 		dial.MaxForwards = l.MaxForwards() - 1
 	}
 	if to.Trunk == "" {
-		return c.x.Network.Dial(ctx, dial)
+		return c.x.Network.Dial(c.ctx, dial)
 	}
 	trunk, ok := c.snapshot.Trunk(to.Trunk)
 	if !ok || !c.x.trunks.acquire(to.Trunk, trunk.Outbound) {
@@ -179,7 +179,7 @@ func (d *dialer) Dial(ctx context.Context, to phone.Destination) (phone.Leg, err
 	}
 	c.outgoing = append(c.outgoing, to)
 	dial.Display = "" // what an API says of a caller is for our own people
-	return c.x.Network.Dial(ctx, dial)
+	return c.x.Network.Dial(c.ctx, dial)
 }
 
 // releaseTrunks gives back the call's places on trunks, but for the one by

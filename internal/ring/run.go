@@ -23,8 +23,9 @@ type Presence interface {
 type Dialer interface {
 	// Destinations are where a party can be rung now; none: nowhere.
 	Destinations(Party) []phone.Destination
-	// Dial sends one INVITE and returns at once.
-	Dial(context.Context, phone.Destination) (phone.Leg, error)
+	// Dial sends one INVITE and returns at once. The leg outlives the step when it
+	// wins: Run ends every other one itself.
+	Dial(phone.Destination) (phone.Leg, error)
 }
 
 // Request is one ringing step of one call.
@@ -169,7 +170,7 @@ func (r *runner) offer(ctx context.Context, p Party) {
 		if ctx.Err() != nil {
 			break
 		}
-		leg, err := r.Dialer.Dial(ctx, d)
+		leg, err := r.Dialer.Dial(d)
 		b := &branch{
 			Attempt: Attempt{Party: p, To: d, At: time.Now()}, leg: leg,
 			decided: make(chan struct{}), gone: make(chan struct{}),

@@ -89,7 +89,7 @@ func (o *office) Destinations(p ring.Party) (to []phone.Destination) {
 	return to
 }
 
-func (o *office) Dial(_ context.Context, d phone.Destination) (phone.Leg, error) {
+func (o *office) Dial(d phone.Destination) (phone.Leg, error) {
 	ph := o.phones[d.User()][d.Contact.URI[0]-'0']
 	if ph.fails {
 		return nil, errors.New("no route")
