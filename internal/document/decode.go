@@ -1,6 +1,7 @@
 package document
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/json"
 	"fmt"
@@ -14,7 +15,7 @@ import (
 
 // Unmarshaler is a type that reads its own node. It reports faults to d.
 type Unmarshaler interface {
-	UnmarshalNode(n *Node, d *Decoder)
+	UnmarshalNode(n *Node, pointer string, d *Decoder)
 }
 
 // Later is a struct with fields of the specification that this version does not
@@ -29,6 +30,7 @@ type Later interface {
 // Structs use the tag `yaml:"name"` (with ",inline" for an embedded one);
 // strings take a scalar's source text; durations are text with a unit (also d
 // for days); everything else must be written as what it is. Maps have text keys.
+// Types that read JSON are given every scalar as a string, by its source text.
 type Decoder struct {
 	Vars   map[string]string // what {var: NAME} stands for
 	Faults Faults
@@ -77,10 +79,10 @@ func (d *Decoder) value(n *Node, pointer string, v reflect.Value) {
 	if v.CanAddr() {
 		switch u := v.Addr().Interface().(type) {
 		case Unmarshaler:
-			u.UnmarshalNode(n, d)
+			u.UnmarshalNode(n, pointer, d)
 			return
 		case json.Unmarshaler:
-			d.foreign(n, pointer, func() error { return u.UnmarshalJSON(n.appendJSON(nil)) })
+			d.foreign(n, pointer, func() error { return u.UnmarshalJSON(n.texts()) })
 			return
 		case encoding.TextUnmarshaler:
 			if text, ok := d.Text(n, pointer); ok {
@@ -105,7 +107,11 @@ func (d *Decoder) value(n *Node, pointer string, v reflect.Value) {
 	case reflect.Map:
 		d.table(n, pointer, v)
 	case reflect.Interface:
-		d.foreign(n, pointer, func() error { return json.Unmarshal(n.appendJSON(nil), v.Addr().Interface()) })
+		d.foreign(n, pointer, func() error {
+			dec := json.NewDecoder(bytes.NewReader(n.appendJSON(nil)))
+			dec.UseNumber()
+			return dec.Decode(v.Addr().Interface())
+		})
 	default:
 		d.scalar(n, pointer, v)
 	}

@@ -1,6 +1,7 @@
 package document
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"testing"
@@ -131,7 +132,7 @@ music: ""
 	off := false
 	want := outer{Inner: Inner{User: "0456"}, ID: 7, For: 48 * time.Hour, On: &off, List: []string{"1", "v"},
 		Table: map[string]string{"1": "2"}, Nested: &Inner{Team: "x"},
-		Any: map[string]any{"a": []any{1.0, "1", true}}}
+		Any: map[string]any{"a": []any{json.Number("1"), "1", true}}}
 	if diff := cmp.Diff(want, got); diff != "" || d.Faults != nil {
 		t.Errorf("faults %v, diff (-want +got):\n%s", d.Faults, diff)
 	}

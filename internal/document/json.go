@@ -118,6 +118,23 @@ func (n *Node) MarshalJSON() ([]byte, error) {
 	return n.appendJSON(nil), nil
 }
 
+// texts is the tree as JSON in which every scalar is a string.
+func (n *Node) texts() []byte {
+	quoted := n.Clone()
+	quoted.unplain()
+	return quoted.appendJSON(nil)
+}
+
+func (n *Node) unplain() {
+	n.Plain = false
+	for _, item := range n.Items {
+		item.unplain()
+	}
+	for _, f := range n.Fields {
+		f.Value.unplain()
+	}
+}
+
 func (n *Node) appendJSON(b []byte) []byte {
 	if n == nil {
 		return append(b, "null"...)

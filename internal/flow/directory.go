@@ -20,7 +20,7 @@ type Directory interface {
 // checked against it.
 type People interface {
 	User(phone.UserID) (phone.User, bool)
-	UserByEmail(email string) (phone.User, bool) // without case
+	UserByEmail(email string) (phone.User, bool) // compared without case
 	UserByExternal(space, id string) (phone.User, bool)
 	Team(phone.TeamID) (phone.Team, bool)
 	TeamByName(name string) (phone.Team, bool)

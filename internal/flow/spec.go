@@ -1,7 +1,11 @@
 package flow
 
 import (
+	"strings"
 	"time"
+
+	"github.com/ringpath/ringpath/internal/document"
+	"github.com/ringpath/ringpath/internal/lookup"
 )
 
 // Spec is a flow as it stands in a document.
@@ -31,6 +35,7 @@ func (StepSpec) Later() map[string][]string {
 
 // RingToAPISpec asks an API whom to ring, and rings them.
 type RingToAPISpec struct {
+	Lookup    lookup.Spec   `yaml:",inline"`
 	Ringing   RingingSpec   `yaml:"ringing"`
 	Otherwise OtherwiseSpec `yaml:"otherwise"`
 }
@@ -76,9 +81,76 @@ type TargetSpec struct {
 	External string `yaml:"external"`
 }
 
+// set says which field of the target is set; several make it "".
+func (t TargetSpec) set() (kind, text string) {
+	for _, f := range [][2]string{{"user", t.User}, {"team", t.Team}, {"number", t.Number}, {"external", t.External}} {
+		switch {
+		case f[1] == "":
+		case kind != "":
+			return "", ""
+		default:
+			kind, text = f[0], f[1]
+		}
+	}
+	return kind, text
+}
+
 // OtherwiseSpec is where a call goes when a lookup matched nobody: one target
 // for every exit, or one per exit. The zero value is `next` for all.
 type OtherwiseSpec struct {
 	All  *TargetSpec
-	Exit map[string]TargetSpec // no_match, unknown_target, failed; missing: next
+	Exit map[string]*TargetSpec // no_match, unknown_target, failed; nil or missing: next
+}
+
+// otherwiseExits are the exits that otherwise may name.
+var otherwiseExits = []lookup.Exit{lookup.NoMatch, lookup.UnknownTarget, lookup.Failed}
+
+// UnmarshalNode reads `next`, a target, or a target or `next` per exit.
+func (o *OtherwiseSpec) UnmarshalNode(n *document.Node, pointer string, d *document.Decoder) {
+	if n.Type != document.Map || !namesExit(n) {
+		o.All = decodeTarget(n, pointer, d)
+		return
+	}
+	o.Exit = make(map[string]*TargetSpec, len(n.Fields))
+	for _, f := range n.Fields {
+		at := document.Join(pointer, f.Name)
+		if !isExit(f.Name) {
+			d.Fault(f.Place, at, document.CodeUnknown, "there is no exit %q: there are no_match, unknown_target, failed", f.Name)
+			continue
+		}
+		o.Exit[f.Name] = decodeTarget(f.Value, at, d)
+	}
+}
+
+// decodeTarget reads a target; `next` and nothing give nil.
+func decodeTarget(n *document.Node, pointer string, d *document.Decoder) *TargetSpec {
+	switch {
+	case n.Type == document.Null, n.Type == document.Scalar && n.Text == "next":
+		return nil
+	case n.Type != document.Map:
+		d.Fault(n.Place, pointer, document.CodeType,
+			"write a target, for example {team: Support}, {user: agent@example.com}, {number: +14155550100} or {external: +33123456789}, or next")
+		return nil
+	}
+	t := new(TargetSpec)
+	d.Decode(n, pointer, t)
+	return t
+}
+
+func namesExit(n *document.Node) bool {
+	for _, f := range n.Fields {
+		if isExit(f.Name) || strings.HasSuffix(f.Name, "_match") || f.Name == "matched" {
+			return true
+		}
+	}
+	return false
+}
+
+func isExit(name string) bool {
+	for _, e := range otherwiseExits {
+		if string(e) == name {
+			return true
+		}
+	}
+	return false
 }

@@ -82,6 +82,8 @@ func (s *State) check() error {
 		return fmt.Errorf("%w: out of range", ErrState)
 	case (s.Seq == 0) != (s.Awaiting == ""):
 		return fmt.Errorf("%w: nothing awaited", ErrState)
+	case s.Awaiting == Ring && s.At.Flow == "":
+		return fmt.Errorf("%w: rings nowhere", ErrState)
 	}
 	switch s.Awaiting {
 	case "", Ring, Talk, End:
