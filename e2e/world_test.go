@@ -14,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -275,15 +274,12 @@ func (w *world) command(args ...string) string {
 // createKey makes a key that may read calls and their traces.
 func (w *world) createKey() apiKey {
 	w.t.Helper()
-	out := w.command("apikey", "create", "--name", "e2e", "--scope", "v1:read", "--scope", "api:read", "--data", w.dataDir())
-	field := func(name string) string {
-		m := regexp.MustCompile(`(?i)\b` + name + `\W+([A-Za-z0-9_-]+)`).FindStringSubmatch(out)
-		if m == nil {
-			w.t.Fatalf("apikey create printed no %s:\n%s", name, out)
-		}
-		return m[1]
+	out := w.command("apikey", "create", "--name", "e2e", "--scope", "v1:read", "--scope", "api:read", "--json", "--data", w.dataDir())
+	var key struct{ ID, Token string }
+	if err := json.Unmarshal([]byte(out), &key); err != nil || key.Token == "" {
+		w.t.Fatalf("apikey create printed %q: %v", out, err)
 	}
-	return apiKey{id: field("id"), token: field("token")}
+	return apiKey{id: key.ID, token: key.Token}
 }
 
 // get asks the server's HTTP face with the world's key.
