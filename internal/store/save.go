@@ -5,6 +5,9 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/ringpath/ringpath/internal/record"
@@ -31,12 +34,23 @@ ON CONFLICT (call_id, note) DO NOTHING`
 	saveDialog = `INSERT INTO dialogs (leg, call_id, body) VALUES ($1, $2, $3)
 ON CONFLICT (leg) DO UPDATE SET call_id = excluded.call_id, body = excluded.body`
 
-	closeDialog = `DELETE FROM dialogs WHERE leg = $1`
-
 	saveMessage = `INSERT INTO messages (call_id, seq, at_us, sent, source, target, raw)
 VALUES ($1, $2, $3, $4, $5, $6, $7)
 ON CONFLICT (call_id, seq) DO NOTHING`
 )
+
+// closeDialogs closes closings legs at a time; unused places are empty.
+var closeDialogs = "DELETE FROM dialogs WHERE leg IN (" + strings.Join(places(closings), ", ") + ")"
+
+const closings = 32
+
+func places(n int) []string {
+	list := make([]string, n)
+	for i := range list {
+		list[i] = "$" + strconv.Itoa(i+1)
+	}
+	return list
+}
 
 // saving holds Save's prepared statements.
 type saving struct {
@@ -46,7 +60,7 @@ type saving struct {
 func (s *saving) prepare(ctx context.Context, pool *sql.DB) error {
 	for text, stmt := range map[string]**sql.Stmt{
 		saveCall: &s.call, saveTrace: &s.trace, saveDialog: &s.dialog,
-		closeDialog: &s.close, saveMessage: &s.message, setMark: &s.mark,
+		closeDialogs: &s.close, saveMessage: &s.message, setMark: &s.mark,
 	} {
 		var err error
 		if *stmt, err = pool.PrepareContext(ctx, text); err != nil {
@@ -72,10 +86,16 @@ func (db *DB) Save(ctx context.Context, now time.Time, batch []record.Entry) err
 		// statement. A batch takes milliseconds: only its begin heeds ctx.
 		ctx := context.WithoutCancel(ctx)
 		s := db.save.in(ctx, tx)
+		var closed []any
 		for _, e := range batch {
-			if err := s.entry(ctx, e); err != nil {
+			if e.Closed != "" {
+				closed = append(closed, string(e.Closed))
+			} else if err := s.entry(ctx, e); err != nil {
 				return err
 			}
+		}
+		if err := s.closeAll(ctx, closed); err != nil {
+			return err
 		}
 		_, err := s.mark.ExecContext(ctx, "alive_at_us", us(now))
 		return err
@@ -92,8 +112,6 @@ func (s *saving) entry(ctx context.Context, e record.Entry) error {
 		if body, err = json.Marshal(e.Dialog); err == nil {
 			_, err = s.dialog.ExecContext(ctx, string(e.Dialog.Leg), int64(e.Dialog.Call), string(body))
 		}
-	case e.Closed != "":
-		_, err = s.close.ExecContext(ctx, string(e.Closed))
 	case e.Message != nil:
 		m := e.Message
 		raw := m.Raw
@@ -103,6 +121,19 @@ func (s *saving) entry(ctx context.Context, e record.Entry) error {
 		_, err = s.message.ExecContext(ctx, int64(m.Call), m.Seq, us(m.At), flag(m.Sent), m.From, m.To, raw)
 	}
 	return err
+}
+
+// closeAll forgets the dialogs of legs, given as arguments.
+func (s *saving) closeAll(ctx context.Context, legs []any) error {
+	for len(legs)%closings != 0 {
+		legs = append(legs, "")
+	}
+	for some := range slices.Chunk(legs, closings) {
+		if _, err := s.close.ExecContext(ctx, some...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *saving) saveCall(ctx context.Context, c *record.Call) error {
