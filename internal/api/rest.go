@@ -1,0 +1,129 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"slices"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+
+	"github.com/ringpath/ringpath/internal/access"
+)
+
+// maxRESTBody bounds a document sent to /api: thousands of users fit.
+const maxRESTBody = 8 << 20
+
+// operation is one row of /api.
+type operation struct {
+	Method, Path, Summary, About string
+	Scope                        access.Scope
+	Tag                          string
+	Status                       int // of success; 0: 200
+	MaxBody                      int64
+	Body                         *huma.RequestBody // where the body is no plain JSON
+	Responses                    map[string]*huma.Response
+}
+
+// rest mounts /api and its description.
+func (s *Server) rest(mux *http.ServeMux) {
+	config := huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Ringpath", Version: s.Version,
+				Description: "The program's own API: everything that its command line does goes through it. Durations are text with a unit (30s), times RFC 3339.",
+			},
+			Components: &huma.Components{
+				Schemas: huma.NewMapRegistry("#/components/schemas/", huma.DefaultSchemaNamer),
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"key": {Type: "http", Scheme: "basic", Description: "An API key: its id and its token."},
+				},
+			},
+		},
+		Formats:       huma.DefaultFormats,
+		DefaultFormat: "application/json",
+		Transformers:  []huma.Transformer{ownProblems},
+	}
+	if s.PublicURL != "" {
+		config.Servers = []*huma.Server{{URL: s.base()}}
+	}
+	h := humago.New(mux, config)
+	s.directoryOperations(h)
+	s.lookupOperations(h)
+	s.keyOperations(h)
+	s.callOperations(h)
+	s.privacyOperations(h)
+	s.healthOperations(h)
+
+	document, err := json.Marshal(h.OpenAPI())
+	if err != nil {
+		panic(err) // made of plain structs
+	}
+	mux.HandleFunc("GET /api/openapi.json", serveBytes("application/vnd.oai.openapi+json;version=3.1", document))
+	mux.HandleFunc("GET /docs/api", serveBytes(htmlType, render("api.html", apiPage(h.OpenAPI()))))
+	mux.HandleFunc("/api/", func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, problem(http.StatusNotFound, "not_found", "there is no such path, or not with this method: see /docs/api"))
+	})
+}
+
+// add registers an operation: the door, what it answers, and what goes wrong.
+func add[I, O any](s *Server, h huma.API, o operation, handle func(context.Context, *I) (*O, error)) {
+	op := huma.Operation{
+		OperationID: operationID(o.Method, o.Path), Method: o.Method, Path: o.Path,
+		Summary: o.Summary, Description: o.About + "\n\nScope: `" + string(o.Scope) + "`.",
+		Tags: []string{o.Tag}, DefaultStatus: o.Status, MaxBodyBytes: o.MaxBody, RequestBody: o.Body,
+		Security:    []map[string][]string{{"key": {}}},
+		Responses:   map[string]*huma.Response{"default": problemResponse(h)},
+		Metadata:    map[string]any{"scope": o.Scope},
+		Middlewares: huma.Middlewares{s.door(o.Scope)},
+	}
+	for status, response := range o.Responses {
+		op.Responses[status] = response
+	}
+	if op.MaxBodyBytes == 0 {
+		op.MaxBodyBytes = 1 << 20
+	}
+	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, s.problemOf(ctx, err)
+		}
+		return out, nil
+	})
+}
+
+// door lets only those in who have the scope.
+func (s *Server) door(scope access.Scope) func(huma.Context, func(huma.Context)) {
+	return func(ctx huma.Context, next func(huma.Context)) {
+		r, w := humago.Unwrap(ctx)
+		who, err := s.signIn(r, scope)
+		if err != nil {
+			s.refuse(w, r, scope, err)
+			return
+		}
+		next(huma.WithValue(ctx, identityKey, who))
+	}
+}
+
+func problemResponse(h huma.API) *huma.Response {
+	schema := huma.SchemaFromType(h.OpenAPI().Components.Schemas, problemType)
+	return &huma.Response{
+		Description: "What went wrong (RFC 9457)",
+		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schema}},
+	}
+}
+
+// operationID is "get-api-calls-id": stable as long as the path is.
+func operationID(method, path string) string { return anchorOf(method + " " + spaced(path)) }
+
+func spaced(path string) string {
+	out := []rune(path)
+	for i, r := range out {
+		if slices.Contains([]rune("/{}.-"), r) {
+			out[i] = ' '
+		}
+	}
+	return string(out)
+}

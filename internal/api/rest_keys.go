@@ -1,0 +1,84 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/ringpath/ringpath/internal/access"
+)
+
+type apiKey struct {
+	ID         string         `json:"id"`
+	Name       string         `json:"name"`
+	Scopes     []access.Scope `json:"scopes"`
+	CreatedAt  time.Time      `json:"created_at"`
+	LastUsedAt *time.Time     `json:"last_used_at"`
+}
+
+type keysOutput struct {
+	Body struct {
+		Keys []apiKey `json:"keys"`
+	}
+}
+
+type newKeyInput struct {
+	Body struct {
+		Name   string         `json:"name" minLength:"1" maxLength:"100" doc:"What it is for"`
+		Scopes []access.Scope `json:"scopes,omitempty" maxItems:"4" enum:"v1:read,v1:write,api:read,api:write" doc:"Left out: v1:read"`
+	}
+}
+
+type newKeyOutput struct {
+	Body struct {
+		apiKey
+		Token string `json:"token" doc:"Shown this once"`
+	}
+}
+
+type keyInput struct {
+	ID string `path:"id" maxLength:"64"`
+}
+
+func (s *Server) keyOperations(h huma.API) {
+	add(s, h, operation{Method: http.MethodGet, Path: "/api/keys", Scope: access.APIRead, Tag: "keys",
+		Summary: "List API keys", About: "Oldest first, without their tokens."}, s.listKeys)
+	add(s, h, operation{Method: http.MethodPost, Path: "/api/keys", Scope: access.APIWrite, Tag: "keys", Status: http.StatusCreated,
+		Summary: "Make an API key", About: "The answer has its token, which is never shown again."}, s.createKey)
+	add(s, h, operation{Method: http.MethodDelete, Path: "/api/keys/{id}", Scope: access.APIWrite, Tag: "keys", Status: http.StatusNoContent,
+		Summary: "Revoke an API key", About: "It ends at once."}, s.revokeKey)
+}
+
+func (s *Server) listKeys(context.Context, *struct{}) (*keysOutput, error) {
+	out := &keysOutput{}
+	out.Body.Keys = []apiKey{}
+	for _, k := range s.Keys.List() {
+		out.Body.Keys = append(out.Body.Keys, apiKeyOf(k))
+	}
+	return out, nil
+}
+
+func (s *Server) createKey(ctx context.Context, in *newKeyInput) (*newKeyOutput, error) {
+	k, token, err := s.Keys.Create(ctx, in.Body.Name, in.Body.Scopes...)
+	if err != nil {
+		return nil, err
+	}
+	s.log.InfoContext(ctx, "API key made", "key", k.ID, "by", signedIn(ctx).key)
+	out := &newKeyOutput{}
+	out.Body.apiKey, out.Body.Token = apiKeyOf(k), token
+	return out, nil
+}
+
+func (s *Server) revokeKey(ctx context.Context, in *keyInput) (*struct{}, error) {
+	if err := s.Keys.Revoke(ctx, in.ID); err != nil {
+		return nil, err
+	}
+	s.log.InfoContext(ctx, "API key revoked", "key", in.ID, "by", signedIn(ctx).key)
+	return nil, nil
+}
+
+func apiKeyOf(k access.Key) apiKey {
+	return apiKey{ID: k.ID, Name: k.Name, Scopes: k.Scopes, CreatedAt: k.CreatedAt, LastUsedAt: known(k.LastUsedAt)}
+}
