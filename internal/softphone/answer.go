@@ -214,7 +214,7 @@ func (d *dialog) accept(req *sip.Request, tx sip.ServerTransaction, tag string, 
 func cancelReason(cancel *sip.Request) End {
 	if h := cancel.GetHeader("Reason"); h != nil {
 		value := strings.ReplaceAll(strings.ToLower(h.Value()), " ", "")
-		if strings.HasPrefix(value, "sip;cause=200") {
+		if strings.HasPrefix(value+";", "sip;cause=200;") {
 			return Elsewhere
 		}
 	}

@@ -120,7 +120,8 @@ type attempt struct {
 	server    string
 	invite    *sip.Request
 	sent      time.Time
-	cancelled bool
+	leaving   bool // it is time to give up
+	cancelled bool // CANCEL was sent
 	result    CallResult
 }
 
@@ -239,20 +240,24 @@ func (c *attempt) await(ctx context.Context, tx sip.ClientTransaction) (*sip.Res
 			if !res.IsProvisional() {
 				return res, nil
 			}
-			silent = nil
 			c.provisional(res)
-			continue
+			if !c.cancelled {
+				silent = nil
+			}
 		case <-tx.Done():
 			return nil, unreachable(c.server, tx.Err())
 		case <-silent:
 			return nil, unreachable(c.server, errSilent)
 		case <-stop:
+			stop, c.leaving = nil, true
 		case <-enough:
+			enough, c.leaving = nil, true
 		}
-		if err := c.cancel(); err != nil {
-			return nil, err
+		// before any response CANCEL must not be sent (RFC 3261 §9.1)
+		if c.leaving && !c.cancelled && len(c.result.Provisional) > 0 {
+			c.cancel()
+			silent = time.After(answerWithin)
 		}
-		stop, enough, silent = nil, nil, time.After(answerWithin)
 	}
 }
 
@@ -266,13 +271,9 @@ func (c *attempt) provisional(res *sip.Response) {
 	}
 }
 
-// cancel gives the call up (RFC 3261 §9.1). Before any response it must not be
-// sent, and whoever does not answer by now is not there.
-func (c *attempt) cancel() error {
+// cancel gives the call up; its final response comes to the INVITE.
+func (c *attempt) cancel() {
 	c.cancelled = true
-	if len(c.result.Provisional) == 0 {
-		return unreachable(c.server, errSilent)
-	}
 	req := sip.NewRequest(sip.CANCEL, *c.invite.Recipient.Clone())
 	req.AppendHeader(sip.HeaderClone(c.invite.Via()))
 	req.AppendHeader(sip.HeaderClone(c.invite.From()))
@@ -281,9 +282,7 @@ func (c *attempt) cancel() error {
 	req.AppendHeader(&sip.CSeqHeader{SeqNo: c.invite.CSeq().SeqNo, MethodName: sip.CANCEL})
 	req.SetTransport(c.phone.stack.network)
 	req.SetDestination(c.server)
-	// its final response comes to the INVITE, so that it is read meanwhile
 	c.voice.running.Go(func() { _, _ = c.phone.do(c.voice.context, req) })
-	return nil
 }
 
 // confirm takes the answer in: it sends the ACK, and sends it again for every

@@ -239,4 +239,3 @@ func (d *dialog) hold(offer *media.Description) ([]byte, error) {
 }
 
 func newCallID() sip.CallIDHeader { return sip.CallIDHeader(uuid.NewString()) }
-

@@ -28,7 +28,7 @@ type voice struct {
 	sends   bool
 	payload byte
 
-	received atomic.Int64 // packets of G.711
+	received atomic.Int64    // packets of G.711
 	context  context.Context // of the call's goroutines, these and the dialog's
 	stop     context.CancelFunc
 	running  sync.WaitGroup
