@@ -3,6 +3,7 @@ package lookup
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -30,19 +31,22 @@ type Request struct {
 	Vars
 	Region      string      // company.default_region, how national numbers are read; empty: not at all
 	Credentials Credentials // of the directory revision that the call began with
-	Resolve     Resolve
-	Test        bool // "Test response": nothing that it learns is used for calls
+	Resolve     Resolve     // required
+	Test        bool        // "Test response": nothing that it learns is used for calls
 }
+
+// Limits of an Engine.
+const (
+	maxPerOrigin   = 50 // requests under way to one scheme+host+port
+	maxLargeTraces = 10 // traces a second that keep 16 KiB (spec/privacy.md)
+)
 
 // Engine asks. It may serve any number of calls at once. Make it with NewEngine.
 type Engine struct {
 	client *outbound.Client
-	slots  sync.Map      // origin → *atomic.Int64: requests under way
-	large  *rate.Limiter // traces that may keep 16 KiB of an answer
+	slots  sync.Map // origin → *atomic.Int64: requests under way
+	large  *rate.Limiter
 }
-
-// maxLargeTraces is how many traces a second keep 16 KiB (spec/privacy.md).
-const maxLargeTraces = 10
 
 // NewEngine makes an engine that reaches APIs by client.
 func NewEngine(client *outbound.Client) *Engine {
@@ -52,12 +56,51 @@ func NewEngine(client *outbound.Client) *Engine {
 // Run asks once. It never fails: an Outcome is always one of the four exits. It
 // ends within the lookup's timeout, and at once when ctx is cancelled.
 func (e *Engine) Run(ctx context.Context, l *Lookup, r Request) Outcome {
-	return Outcome{Exit: Failed, Reason: ReasonDisabled, Trace: &Trace{}}
+	x := run{engine: e, l: l, req: &r, start: time.Now()}
+	x.trace = &Trace{budget: l.timeout, credentials: r.Credentials, keep: testKeep}
+	if l.disabled {
+		return x.end(Failed, ReasonDisabled)
+	}
+	ctx, cancel := context.WithTimeout(ctx, l.timeout)
+	defer cancel()
+	if !x.render() {
+		return x.out
+	}
+	body, ok := x.fetch(ctx)
+	if !ok {
+		return x.out
+	}
+	return x.choose(ctx, body)
 }
 
-// Cut shortens a call's trace to what the call may keep (spec/privacy.md): with
-// AnswersFull 2 KiB around the chosen node when matched, 16 KiB otherwise, but
-// that for 10 calls a second only.
+// take reserves one of an origin's slots.
+func (e *Engine) take(origin string) (release func(), ok bool) {
+	v, found := e.slots.Load(origin)
+	if !found {
+		v, _ = e.slots.LoadOrStore(origin, new(atomic.Int64))
+	}
+	n := v.(*atomic.Int64)
+	if n.Add(1) > maxPerOrigin {
+		n.Add(-1)
+		return nil, false
+	}
+	return func() { n.Add(-1) }, true
+}
+
+// How much of an answer a trace keeps (spec/privacy.md), in bytes.
+const (
+	matchedKeep = 2 << 10
+	otherKeep   = 16 << 10
+	testKeep    = 64 << 10
+)
+
+// Cut shortens a call's trace to what the call may keep: with AnswersFull 2 KiB
+// around the chosen node when matched, 16 KiB otherwise, but that for ten calls
+// a second only. A test's trace is not cut.
 func (e *Engine) Cut(t *Trace, answers Answers) {
-	_ = time.Now
+	limit := matchedKeep
+	if t.exit != Matched && e.large.Allow() {
+		limit = otherKeep
+	}
+	t.Cut(limit, answers)
 }

@@ -1,5 +1,16 @@
 package lookup
 
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/ringpath/ringpath/internal/outbound"
+	"github.com/ringpath/ringpath/internal/phone"
+)
+
 // Answers is how much of an API's answers a call keeps: company.answers.
 type Answers string
 
@@ -10,8 +21,49 @@ const (
 )
 
 // Trace is everything that happened in one lookup (lookup.md section 7). It is
-// cheap to make: masking and JSON happen when View or MarshalJSON is called.
-type Trace struct{ answers Answers }
+// cheap to make: masking and JSON happen when View or MarshalJSON is called. It
+// holds secrets until then: never print one.
+type Trace struct {
+	exit        Exit
+	reason      Reason
+	params      map[string]string
+	host        string
+	attempts    []*attempt
+	candidates  []candidate
+	chosen      int // index of the candidate that matched
+	show        map[string]string
+	budget      time.Duration
+	spent       time.Duration
+	credentials Credentials
+	keep        int
+	answers     Answers // empty: full
+}
+
+// attempt is one request and what came of it.
+type attempt struct {
+	msg        *message
+	method     string
+	timings    outbound.Timings
+	body       time.Duration
+	status     int
+	reason     Reason
+	err        error
+	unsent     bool
+	respHeader http.Header
+	answer     []byte
+	whole      bool
+}
+
+// candidate is one value that a path hit.
+type candidate struct {
+	path, pointer string
+	start, end    int
+	value, mapped string
+	read          string
+	target        phone.Target
+	state         phone.Availability
+	reason        Reason
+}
 
 // TraceVersion is the version of View's JSON.
 const TraceVersion = 1
@@ -39,7 +91,7 @@ type AttemptView struct {
 	Address   string            `json:"address,omitempty"` // ip:port, or "in process"
 	Timings   TimingsView       `json:"timings_ms"`
 	Status    int               `json:"status,omitempty"`
-	Error     string            `json:"error,omitempty"` // the reason that there is no status or no whole answer
+	Error     Reason            `json:"error,omitempty"` // why this attempt gave nothing to read
 	Headers   map[string]string `json:"headers,omitempty"`
 	Answer    string            `json:"answer,omitempty"`
 	Offset    int               `json:"answer_offset,omitempty"` // where in the body Answer begins
@@ -76,9 +128,122 @@ type CandidateView struct {
 	Reason  Reason `json:"reason,omitempty"` // why it is nobody
 }
 
-// View masks secrets and puts the trace into words.
-func (t *Trace) View() View { return View{TraceVersion: TraceVersion} }
+// Cut shortens what View shows of the answer to limit bytes, around the chosen
+// node where there is one; AnswersChosen and AnswersNone show less.
+func (t *Trace) Cut(limit int, answers Answers) { t.keep, t.answers = limit, answers }
 
-// Cut shortens the answer that View shows: to max bytes, around the chosen node
-// where there is one.
-func (t *Trace) Cut(max int, answers Answers) { t.answers = answers }
+// MarshalJSON is View as JSON.
+func (t *Trace) MarshalJSON() ([]byte, error) { return json.Marshal(t.View()) }
+
+// View masks secrets and puts the trace into words.
+func (t *Trace) View() View {
+	m := t.masks()
+	v := View{
+		TraceVersion: TraceVersion,
+		Exit:         t.exit, Reason: t.reason,
+		Params:   m.values(t.params),
+		Show:     m.values(t.show),
+		Attempts: make([]AttemptView, len(t.attempts)), Candidates: make([]CandidateView, len(t.candidates)),
+		Cache: "off", Breaker: "off",
+		BudgetMS: millis(t.budget), SpentMS: millis(t.spent),
+	}
+	for i, a := range t.attempts {
+		v.Attempts[i] = t.attempt(m, a, i == len(t.attempts)-1)
+	}
+	for i := range t.candidates {
+		v.Candidates[i] = t.candidates[i].view(m)
+	}
+	if t.answers == AnswersNone {
+		v.Show = nil
+		delete(v.Params, "value")
+		for i := range v.Candidates {
+			v.Candidates[i].Value, v.Candidates[i].Mapped, v.Candidates[i].Read = "", "", ""
+		}
+	}
+	v.Sentence, v.Help = t.sentence(v.Params)
+	return v
+}
+
+// earlierKeep is how much is shown of an answer that another attempt followed.
+const earlierKeep = 256
+
+func (t *Trace) attempt(m masks, a *attempt, last bool) AttemptView {
+	wait, dns, connect, tls, first, address := a.timings.Read()
+	v := AttemptView{
+		Request: RequestView{Method: a.method, URL: m.text(a.msg.url.String()),
+			Headers: m.headers(a.msg.header), Body: m.text(clip(string(a.msg.body), t.keep))},
+		Address: address,
+		Timings: TimingsView{Wait: millis(wait), DNS: millis(dns), Connect: millis(connect),
+			TLS: millis(tls), FirstByte: millis(first), Body: millis(a.body)},
+		Status: a.status,
+		Error:  a.reason,
+	}
+	if t.answers != "" && t.answers != AnswersFull {
+		v.Truncated = len(a.answer) > 0
+		return v
+	}
+	v.Headers = m.headers(a.respHeader)
+	limit, start, end := earlierKeep, 0, 0
+	if last {
+		limit = t.keep
+		if t.exit == Matched {
+			start, end = t.candidates[t.chosen].start, t.candidates[t.chosen].end
+		}
+	}
+	v.Answer, v.Offset = m.window(a.answer, start, end, limit)
+	v.Truncated = a.status != 0 && (!a.whole || v.Offset > 0 || len(a.answer) > limit)
+	return v
+}
+
+func (c *candidate) view(m masks) CandidateView {
+	v := CandidateView{Path: c.path, Pointer: m.text(c.pointer), Value: m.text(c.value), Mapped: c.mapped,
+		Read: c.read, State: string(c.state), Reason: c.reason}
+	if !c.target.IsZero() {
+		v.Target = c.target.String()
+	}
+	return v
+}
+
+// millis rounds to microseconds.
+func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+// window is at most limit bytes of an answer around [start, end), masked. What
+// stands before, in and after the node is masked apart, so that the node's place
+// is known whatever the masks' lengths.
+func (m masks) window(answer []byte, start, end, limit int) (string, int) {
+	if len(answer) > limit {
+		from := max(0, start-max(0, limit-(end-start))/2)
+		if end == 0 {
+			from = 0
+		}
+		from = min(from, len(answer)-limit)
+		to := from + limit
+		masked := m.text(string(answer))
+		if len(masked) != len(answer) { // a secret in it: rare, and then exactness of the place is worth less than the secret
+			from, to = min(from, len(masked)), min(to, len(masked))
+		}
+		answer = []byte(masked)
+		for from < to && !utf8.RuneStart(answer[from]) {
+			from++
+		}
+		return clip(string(answer[from:to]), limit), from
+	}
+	return m.text(string(answer)), 0
+}
+
+// maxShownHeaders bounds the headers that a trace shows.
+const maxShownHeaders = 40
+
+func (m masks) headers(h http.Header) map[string]string {
+	if len(h) == 0 {
+		return nil
+	}
+	out := make(map[string]string, len(h))
+	for name, values := range h {
+		if len(out) == maxShownHeaders {
+			break
+		}
+		out[name] = clip(m.header(name, strings.Join(values, ", ")), maxValue)
+	}
+	return out
+}

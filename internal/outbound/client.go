@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptrace"
 	"net/netip"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -116,4 +117,18 @@ func (a *attempt) failed(ctx context.Context, err error) error {
 		out.Class = TooLarge
 	}
 	return out
+}
+
+// AllowsPlain says that the settings name this host, so that a credential may go
+// there without TLS, or that it is ourselves and no network is involved.
+func (c *Client) AllowsPlain(host, port string) bool {
+	hostport := net.JoinHostPort(strings.ToLower(host), port)
+	if c.guard.hosts[hostport] {
+		return true
+	}
+	if own := c.own.Load(); own != nil && own.bases["http://"+hostport] {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && contains(c.guard.networks, ip.Unmap())
 }

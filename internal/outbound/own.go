@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -72,7 +73,7 @@ func base(u *url.URL) string {
 			port = "443"
 		}
 	}
-	return strings.ToLower(u.Scheme + "://" + u.Hostname() + ":" + port)
+	return strings.ToLower(u.Scheme + "://" + net.JoinHostPort(u.Hostname(), port))
 }
 
 // serveOwn lets our own handler answer. It returns when ctx ends, as a
