@@ -2,12 +2,15 @@ package directory
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/ringpath/ringpath/internal/document"
+	"github.com/ringpath/ringpath/internal/phone"
 	"github.com/ringpath/ringpath/internal/secret"
 )
 
@@ -30,13 +33,31 @@ type Directory struct {
 	current atomic.Pointer[Snapshot]
 
 	mu          sync.Mutex // held while planning, applying and telling subscribers
+	stored      contents   // what the current snapshot was made of
+	seq         sequences
 	subscribers []func(old, new *Snapshot)
 }
 
-// Open loads what is stored. What a former version stored and this one cannot
-// carry out is an error that names it.
+// Open loads what is stored. What this version cannot carry out, and a secret
+// that the box cannot open, is an error that names it.
 func Open(ctx context.Context, store Store, box *secret.Box, o Options) (*Directory, error) {
-	return nil, errors.ErrUnsupported
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	all, seq, rev, err := load(ctx, store, box)
+	if err != nil {
+		return nil, err
+	}
+	s, faults := build(all, rev, o)
+	if faults.Fatal() {
+		return nil, fmt.Errorf("the stored directory cannot be used by this version: %w", faults)
+	}
+	d := &Directory{store: store, box: box, options: o, stored: all, seq: seq}
+	d.current.Store(s)
+	return d, nil
 }
 
 // Snapshot is the current picture. It never blocks.
@@ -51,18 +72,98 @@ func (d *Directory) OnChange(f func(old, new *Snapshot)) {
 }
 
 // Plan says what Apply would change, and changes nothing.
-func (d *Directory) Plan(ctx context.Context, doc Document, o ApplyOptions) (Plan, error) {
-	return Plan{}, errors.ErrUnsupported
+func (d *Directory) Plan(_ context.Context, doc Document, o ApplyOptions) (Plan, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m, _, warnings, err := d.prepare(doc, o)
+	if err != nil {
+		return Plan{}, err
+	}
+	return Plan{Revision: d.Snapshot().Rev(), Changes: m.changes(), Warnings: warnings}, nil
 }
 
 // Apply puts a document in, whole or not at all: the directory that results is
 // checked, stored in one transaction, made the current snapshot, and told to
-// subscribers. A document with faults gives document.Faults as the error.
+// subscribers. A document with faults gives document.Faults as the error. When
+// nothing changes, nothing is stored and the revision stays.
 func (d *Directory) Apply(ctx context.Context, doc Document, o ApplyOptions) (Plan, error) {
-	return Plan{}, errors.ErrUnsupported
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m, next, warnings, err := d.prepare(doc, o)
+	if err != nil {
+		return Plan{}, err
+	}
+	old := d.Snapshot()
+	plan := Plan{Revision: old.Rev(), Changes: m.changes(), Warnings: warnings}
+	if len(plan.Changes) == 0 {
+		return plan, nil
+	}
+	changes, seq, err := m.save(plan.Changes, d.box)
+	if err != nil {
+		return Plan{}, err
+	}
+	if next.rev, err = d.store.SaveDirectory(ctx, old.Rev(), changes); err != nil {
+		return Plan{}, fmt.Errorf("store the directory: %w", err)
+	}
+	plan.Revision = next.rev
+	d.stored, d.seq = m.settled(), seq
+	d.current.Store(next)
+	d.options.Logger.InfoContext(ctx, "directory changed", "rev", next.rev, "entries", len(plan.Changes))
+	for _, f := range d.subscribers {
+		f(old, next)
+	}
+	return plan, nil
+}
+
+// prepare makes the directory that would result and checks it as a whole.
+func (d *Directory) prepare(doc Document, o ApplyOptions) (*merge, *Snapshot, []Fault, error) {
+	if rev := d.Snapshot().Rev(); o.Revision != 0 && o.Revision != rev {
+		return nil, nil, nil, &phone.Error{Kind: phone.Conflict,
+			Text: fmt.Sprintf("the document was made for revision %d, the directory is at %d: plan again", o.Revision, rev)}
+	}
+	m, err := put(d.stored, d.seq, doc, o, d.options.Now())
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	next, faults := build(m.now, d.Snapshot().Rev()+1, d.options)
+	faults = append(m.faults, faults...)
+	faults.Sort()
+	if faults.Fatal() {
+		return nil, nil, nil, faults
+	}
+	return m, next, m.news(faults), nil
 }
 
 // Export writes everything out, secrets as {stored: true}.
-func (d *Directory) Export(ctx context.Context) (Document, error) {
-	return Document{}, errors.ErrUnsupported
+func (d *Directory) Export(context.Context) (Document, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stored.document(), nil
+}
+
+// Check validates a document without a server, as if it were put into an empty
+// directory: secrets that are {stored: true} count as there. The Snapshot is
+// nil when a fault is more than a warning.
+func (doc Document) Check(o Options) (*Snapshot, document.Faults) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	m, err := put(contents{}, nil, doc, ApplyOptions{}, o.Now())
+	if err != nil {
+		return nil, document.Faults{{Message: err.Error()}}
+	}
+	s, faults := build(m.now, 0, o)
+	faults = append(m.faults, faults...)
+	faults = slices.DeleteFunc(faults, func(f Fault) bool { return f.Code == codeMissingSecret && doc.keepsStored(f.Pointer) })
+	faults.Sort()
+	if faults.Fatal() {
+		return nil, faults
+	}
+	return s, faults
+}
+
+// keepsStored says that {stored: true} stands at a pointer.
+func (doc Document) keepsStored(pointer string) bool {
+	n, _ := doc.root.At(pointer)
+	return text(n, "stored") == "true"
 }

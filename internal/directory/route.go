@@ -1,7 +1,9 @@
 package directory
 
 import (
+	"cmp"
 	"net/netip"
+	"slices"
 
 	"github.com/nyaruka/phonenumbers"
 
@@ -93,4 +95,37 @@ func (x sourceIndex) find(source netip.AddrPort) (int, bool) {
 func isShort(n phone.E164) bool {
 	p, err := phonenumbers.Parse(string(n), "")
 	return err != nil || phonenumbers.IsValidShortNumber(p) && !phonenumbers.IsValidNumber(p)
+}
+
+func newSourceIndex() sourceIndex {
+	return sourceIndex{exact: map[netip.AddrPort]int{}, byBits: map[netip.Prefix]int{}}
+}
+
+// add enters a network, or says which trunk has the very same already.
+func (x *sourceIndex) add(n Network, trunk int) (other int, added bool) {
+	if n.Port != 0 {
+		key := netip.AddrPortFrom(n.Prefix.Addr(), n.Port)
+		if other, taken := x.exact[key]; taken {
+			return other, false
+		}
+		x.exact[key] = trunk
+		return trunk, true
+	}
+	if other, taken := x.byBits[n.Prefix]; taken {
+		return other, false
+	}
+	x.byBits[n.Prefix] = trunk
+	return trunk, true
+}
+
+// sort makes the list of lengths, once all are entered.
+func (x *sourceIndex) sort() {
+	x.lengths = nil
+	for p := range x.byBits {
+		l := prefixLength{v4: p.Addr().Is4(), bits: p.Bits()}
+		if !slices.Contains(x.lengths, l) {
+			x.lengths = append(x.lengths, l)
+		}
+	}
+	slices.SortFunc(x.lengths, func(a, b prefixLength) int { return cmp.Compare(b.bits, a.bits) })
 }

@@ -32,7 +32,6 @@ type Later interface {
 // for days); everything else must be written as what it is. Maps have text keys.
 // Types that read JSON are given every scalar as a string, by its source text.
 type Decoder struct {
-	Vars   map[string]string // what {var: NAME} stands for
 	Faults Faults
 }
 
@@ -47,9 +46,8 @@ func (d *Decoder) Decode(n *Node, pointer string, target any) {
 	d.value(n, pointer, reflect.ValueOf(target).Elem())
 }
 
-// Text is a scalar's source text; {var: NAME} is replaced. Null is "".
+// Text is a scalar's source text. Null is "".
 func (d *Decoder) Text(n *Node, pointer string) (string, bool) {
-	n = d.resolve(n, pointer)
 	switch n.Type {
 	case Scalar:
 		return n.Text, true
@@ -58,19 +56,6 @@ func (d *Decoder) Text(n *Node, pointer string) (string, bool) {
 	}
 	d.Fault(n.Place, pointer, CodeType, "%s stands where a text is expected", n.Type)
 	return "", false
-}
-
-// resolve replaces {var: NAME} by the variable's text.
-func (d *Decoder) resolve(n *Node, pointer string) *Node {
-	if n.Type != Map || len(n.Fields) != 1 || n.Fields[0].Name != "var" || n.Fields[0].Value.Type != Scalar {
-		return n
-	}
-	name := n.Fields[0].Value.Text
-	text, ok := d.Vars[name]
-	if !ok {
-		d.Fault(n.Place, pointer, CodeUnknownVar, "{var: %s} is not given: use --var %s=VALUE", name, name)
-	}
-	return &Node{Type: Scalar, Place: n.Place, Text: text, Plain: true}
 }
 
 var durationType = reflect.TypeFor[time.Duration]()
@@ -215,7 +200,6 @@ func (d *Decoder) table(n *Node, pointer string, v reflect.Value) {
 }
 
 func (d *Decoder) scalar(n *Node, pointer string, v reflect.Value) {
-	n = d.resolve(n, pointer)
 	if n.Type != Scalar {
 		d.Fault(n.Place, pointer, CodeType, "%s stands where a single value is expected", n.Type)
 		return

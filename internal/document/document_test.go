@@ -126,7 +126,10 @@ music: ""
 	if faults != nil {
 		t.Fatal(faults)
 	}
-	d := Decoder{Vars: map[string]string{"NAME": "v"}}
+	if faults := n.Substitute(map[string]string{"NAME": "v"}); faults != nil {
+		t.Fatal(faults)
+	}
+	var d Decoder
 	var got outer
 	d.Decode(n, "", &got)
 	off := false
@@ -162,7 +165,7 @@ func TestDecodeFaults(t *testing.T) {
 		if faults != nil {
 			t.Fatal(faults)
 		}
-		var d Decoder
+		d := Decoder{Faults: n.Substitute(nil)}
 		d.Decode(n, "", new(outer))
 		if !strings.Contains(d.Faults.Error(), tt.want) {
 			t.Errorf("%s: got %v, want %q", tt.text, d.Faults, tt.want)

@@ -58,8 +58,7 @@ func (e *emitter) below(v *Node, indent int) {
 	e.block(v, indent+1)
 }
 
-// inline is the value on one line, unless it is long, or a list or map that has
-// lists or maps with more than one entry in it.
+// inline is the value on one line, unless it is long or has a list of maps in it.
 func inline(n *Node) (string, bool) {
 	if n == nil {
 		return "null", true
@@ -73,7 +72,7 @@ func inline(n *Node) (string, bool) {
 	case List:
 		for _, item := range n.Items {
 			text, ok := inline(item)
-			if !ok || item.Type == Map && len(n.Items) > 1 {
+			if !ok || item.Type == Map && len(item.Fields) > 0 {
 				return "", false
 			}
 			parts = append(parts, text)
@@ -95,13 +94,14 @@ func inline(n *Node) (string, bool) {
 // plainText needs no quotes anywhere: words that YAML takes for nothing else.
 var (
 	plainText = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./@-]*( [A-Za-z0-9_./@-]+)*$`)
+	duration  = regexp.MustCompile(`^[0-9]+(ms|s|m|h|d)$`)
 	otherWord = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|y|n|null|nan|inf)$`)
 )
 
 // scalar writes text, in quotes wherever a reader could take it for a number,
 // a boolean or syntax and it is none.
 func scalar(text string, plain bool) string {
-	if plain && isJSONScalar(text) || plainText.MatchString(text) && !otherWord.MatchString(text) {
+	if plain && isJSONScalar(text) || duration.MatchString(text) || plainText.MatchString(text) && !otherWord.MatchString(text) {
 		return text
 	}
 	return string(quote(text))

@@ -1,6 +1,8 @@
 package document
 
 import (
+	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -38,6 +40,9 @@ type Node struct {
 	Plain  bool
 	Items  []*Node // of a List
 	Fields []Field // of a Map, in order, names unique
+	// Extra is whatever the owner of the tree hangs on a node (a secret that must
+	// not stand in Text). It is copied with the node; nothing here shows it.
+	Extra any
 }
 
 // Field is one entry of a Map.
@@ -73,13 +78,18 @@ func (n *Node) Get(name string) *Node {
 
 // Set gives a Map's field a value, adding it at the end when it is new.
 func (n *Node) Set(name string, value *Node) {
+	n.Put(Field{Name: name, Place: value.Place, Value: value})
+}
+
+// Put is Set with the name's place.
+func (n *Node) Put(f Field) {
 	for i := range n.Fields {
-		if n.Fields[i].Name == name {
-			n.Fields[i].Value = value
+		if n.Fields[i].Name == f.Name {
+			n.Fields[i] = f
 			return
 		}
 	}
-	n.Fields = append(n.Fields, Field{Name: name, Place: value.Place, Value: value})
+	n.Fields = append(n.Fields, f)
 }
 
 // SetFirst is Set, but a new field stands first.
@@ -174,4 +184,32 @@ func (n *Node) child(part string) (*Node, Place) {
 		}
 	}
 	return nil, Place{}
+}
+
+var varName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// Substitute puts the text of a variable wherever {var: NAME} stands. A NAME
+// that is not given is a fault.
+func (n *Node) Substitute(vars map[string]string) Faults {
+	return n.substitute("", vars)
+}
+
+func (n *Node) substitute(pointer string, vars map[string]string) (faults Faults) {
+	for i, item := range n.Items {
+		faults = append(faults, item.substitute(Join(pointer, i), vars)...)
+	}
+	if len(n.Fields) != 1 || n.Fields[0].Name != "var" || !varName.MatchString(n.Fields[0].Value.Text) {
+		for _, f := range n.Fields {
+			faults = append(faults, f.Value.substitute(Join(pointer, f.Name), vars)...)
+		}
+		return faults
+	}
+	name := n.Fields[0].Value.Text
+	text, ok := vars[name]
+	if !ok {
+		return Faults{{File: n.Place.File, Line: n.Place.Line, Column: n.Place.Column, Pointer: pointer, Code: CodeUnknownVar,
+			Message: fmt.Sprintf("{var: %s} is not given: use --var %s=VALUE", name, name)}}
+	}
+	*n = Node{Type: Scalar, Place: n.Place, Text: text, Plain: true}
+	return nil
 }

@@ -14,7 +14,7 @@ func (c *compiler) target(t TargetSpec, at string) (phone.Target, bool) {
 	people := c.env.People
 	switch phone.TargetKind(kind) {
 	case phone.ToUser:
-		if u, ok := findUser(people, text); ok {
+		if u, ok := FindUser(people, text); ok {
 			return phone.UserTarget(u.ID), true
 		}
 		c.fault(document.Join(at, kind), CodeUnknownName, "there is no user %q: write the id or the e-mail address of one under users", text)
@@ -29,7 +29,7 @@ func (c *compiler) target(t TargetSpec, at string) (phone.Target, bool) {
 		}
 		return phone.TeamTarget(team.ID), true
 	case phone.ToNumber:
-		if n, ok := findNumber(people, text); ok {
+		if n, ok := FindNumber(people, text); ok {
 			return phone.NumberTarget(n.ID), true
 		}
 		c.fault(document.Join(at, kind), CodeUnknownName, "there is no number %q of ours: write the digits (+ and country code) or the id of one under numbers", text)
@@ -58,7 +58,8 @@ func (c *compiler) external(text, at string) (phone.Target, bool) {
 	return phone.ExternalTarget(digits), true
 }
 
-func findUser(p People, text string) (phone.User, bool) {
+// FindUser finds a user as documents name one: by id (digits only) or e-mail.
+func FindUser(p People, text string) (phone.User, bool) {
 	if strings.Contains(text, "@") {
 		return p.UserByEmail(text)
 	}
@@ -76,7 +77,8 @@ func findTeam(p People, text string) (phone.Team, bool) {
 	return p.TeamByName(text)
 }
 
-func findNumber(p People, text string) (phone.Number, bool) {
+// FindNumber finds a number of ours as documents name one: by id (digits only) or E.164.
+func FindNumber(p People, text string) (phone.Number, bool) {
 	if id, ok := parseID(text); ok {
 		return p.Number(phone.NumberID(id))
 	}
