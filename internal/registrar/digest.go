@@ -146,10 +146,10 @@ func (d *Digest) judge(a algorithm, method, uri string, c credentials) (Account,
 	}
 	want := a.response(c, d.realm, account.Password.Reveal(), method)
 	right := subtle.ConstantTimeCompare([]byte(want), []byte(strings.ToLower(c.response))) == 1
-	right = right && known && ours && c.qop == "auth" && err == nil && len(c.nc) == 8 && sameURI(c.uri, uri)
+	right = right && known && c.qop == "auth" && err == nil && len(c.nc) == 8 && sameURI(c.uri, uri)
 	switch {
-	case !ours && known: // a nonce of before a restart, or made up
-		return Account{}, Stale
+	case !ours: // of before a restart, or made up: no statement about the user
+		return Account{}, Missing
 	case !right:
 		return Account{}, Wrong
 	case time.Since(issued) > NonceLife || !d.use(c.nonce, uint32(count), issued):

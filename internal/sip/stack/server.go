@@ -135,6 +135,9 @@ type Server struct {
 	again *time.Timer // repeats last: timer G, or that of §13.3.1.4
 	end   *time.Timer // timers H, I, J, L
 	lost  func()
+
+	cancelled bool
+	onCancel  func()
 }
 
 // Respond sends a response: provisional ones any number of times, then one final.
@@ -179,13 +182,39 @@ func (t *Server) final(status int) {
 		}
 		t.endAfter(Lifetime) // H
 	case t.flow.Reliable():
-		t.state, t.last = terminated, nil
+		t.state, t.last = terminated, nil // J is 0: nothing is repeated
 		t.forget()
 	default:
 		t.state = completed
 		t.endAfter(Lifetime) // J
 	}
 }
+
+// OnCancel says what is to happen when the INVITE is cancelled; at once if it has
+// been. What that means, given what was sent already, is for f to decide.
+func (t *Server) OnCancel(f func()) {
+	t.mu.Lock()
+	t.onCancel = f
+	now := t.cancelled
+	t.mu.Unlock()
+	if now {
+		go f() // the user may hold a lock that f takes
+	}
+}
+
+// Cancel notes that the INVITE was cancelled.
+func (t *Server) Cancel() {
+	t.mu.Lock()
+	f := t.onCancel
+	t.cancelled = true
+	t.mu.Unlock()
+	if f != nil {
+		f()
+	}
+}
+
+// Owner is who Begin gave it to.
+func (t *Server) Owner() int64 { return t.owner }
 
 // Acked ends the repetition of a 2xx. It says whether this ACK was the first.
 func (t *Server) Acked() bool {
@@ -259,7 +288,7 @@ func (t *Server) expire() {
 
 // clear is called with t.mu held.
 func (t *Server) clear() {
-	t.state, t.last, t.lost = terminated, nil, nil
+	t.state, t.last, t.lost, t.onCancel = terminated, nil, nil, nil
 	stop(t.again)
 	stop(t.end)
 }
