@@ -122,15 +122,18 @@ func (w *Writer) storeAll() error {
 	return nil
 }
 
-// storeQueue stores what waits in memory, batch by batch.
+// storeQueue stores what waits in memory, batch by batch. What comes meanwhile
+// is left for the next time: else a busy hour would be one long row of tiny
+// transactions.
 func (w *Writer) storeQueue() error {
-	for {
+	w.mu.Lock()
+	left := w.queue.len()
+	w.mu.Unlock()
+	for left > 0 {
 		w.mu.Lock()
-		batch := w.queue.take(maxBatch)
+		batch := w.queue.take(min(left, maxBatch))
 		w.mu.Unlock()
-		if len(batch) == 0 {
-			return nil
-		}
+		left -= maxBatch
 		err := w.save(batch)
 		w.mu.Lock()
 		if err != nil {
@@ -144,6 +147,7 @@ func (w *Writer) storeQueue() error {
 			return err
 		}
 	}
+	return nil
 }
 
 // storeSpilled stores the next piece of the spill file.

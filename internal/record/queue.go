@@ -154,22 +154,23 @@ func (c *Call) takeDetails(older *Call) {
 // in UTC and whole microseconds, as a store gives it back.
 func snapshot(c Call) Call {
 	for _, t := range []*time.Time{&c.StartedAt, &c.ConnectedAt, &c.AnsweredAt, &c.EndedAt} {
-		*t = stored(*t)
+		*t = micros(*t)
 	}
 	c.Teams = slices.Clone(c.Teams)
 	c.Steps = slices.Clone(c.Steps)
 	for i := range c.Steps {
-		c.Steps[i].At = stored(c.Steps[i].At)
+		c.Steps[i].At = micros(c.Steps[i].At)
 	}
 	c.Offers = slices.Clone(c.Offers)
 	for i := range c.Offers {
 		o := &c.Offers[i]
-		o.At, o.RangAt, o.EndedAt = stored(o.At), stored(o.RangAt), stored(o.EndedAt)
+		o.At, o.RangAt, o.EndedAt = micros(o.At), micros(o.RangAt), micros(o.EndedAt)
 	}
 	return c
 }
 
-func stored(t time.Time) time.Time {
+// micros is t in UTC and whole microseconds.
+func micros(t time.Time) time.Time {
 	if t.IsZero() {
 		return time.Time{}
 	}

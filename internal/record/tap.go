@@ -68,7 +68,7 @@ func (t *tap) message(m Message) {
 	if m.At.IsZero() {
 		m.At = now
 	}
-	m.At = stored(m.At)
+	m.At = micros(m.At)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := t.call(m.Call, now)
