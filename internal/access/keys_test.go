@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,9 +18,16 @@ import (
 
 // fakeStore keeps keys in memory; fail makes everything fail.
 type fakeStore struct {
+	mu   sync.Mutex
 	keys []Hashed
 	used []map[string]time.Time
 	fail error
+}
+
+func (s *fakeStore) failWith(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = err
 }
 
 func (s *fakeStore) APIKeys(context.Context) ([]Hashed, error) { return s.keys, s.fail }
@@ -44,6 +52,8 @@ func (s *fakeStore) RemoveAPIKey(_ context.Context, id string) error {
 }
 
 func (s *fakeStore) UsedAPIKeys(_ context.Context, at map[string]time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.fail == nil {
 		s.used = append(s.used, at)
 	}
@@ -251,9 +261,9 @@ func TestLastUse(t *testing.T) {
 		if got := k.List()[0].LastUsedAt; got != first {
 			t.Errorf("LastUsedAt %v, want %v", got, first)
 		}
-		s.fail = errors.New("locked")
+		s.failWith(errors.New("locked"))
 		time.Sleep(time.Minute)
-		s.fail = nil
+		s.failWith(nil)
 		time.Sleep(3 * time.Minute)
 		last := use()
 		stop()
