@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"reflect"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -47,8 +46,6 @@ func problem(status int, code, format string, args ...any) *Problem {
 	return &Problem{Type: problemPage + code, Title: http.StatusText(status), Status: status, Code: code,
 		Detail: fmt.Sprintf(format, args...)}
 }
-
-var problemType = reflect.TypeFor[Problem]()
 
 // problemPage is where the codes are explained.
 const problemPage = "/docs/api#"

@@ -4,7 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"slices"
+	"reflect"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
@@ -49,6 +50,7 @@ func (s *Server) rest(mux *http.ServeMux) {
 	if s.PublicURL != "" {
 		config.Servers = []*huma.Server{{URL: s.base()}}
 	}
+	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[Problem]())
 	h := humago.New(mux, config)
 	s.directoryOperations(h)
 	s.lookupOperations(h)
@@ -57,6 +59,7 @@ func (s *Server) rest(mux *http.ServeMux) {
 	s.privacyOperations(h)
 	s.healthOperations(h)
 
+	tidy(h.OpenAPI())
 	document, err := json.Marshal(h.OpenAPI())
 	if err != nil {
 		panic(err) // made of plain structs
@@ -75,12 +78,11 @@ func add[I, O any](s *Server, h huma.API, o operation, handle func(context.Conte
 		Summary: o.Summary, Description: o.About + "\n\nScope: `" + string(o.Scope) + "`.",
 		Tags: []string{o.Tag}, DefaultStatus: o.Status, MaxBodyBytes: o.MaxBody, RequestBody: o.Body,
 		Security:    []map[string][]string{{"key": {}}},
-		Responses:   map[string]*huma.Response{"default": problemResponse(h)},
+		Responses:   o.Responses,
+		// A body that is described by hand is a document: its package checks it.
+		SkipValidateBody: o.Body != nil,
 		Metadata:    map[string]any{"scope": o.Scope},
 		Middlewares: huma.Middlewares{s.door(o.Scope)},
-	}
-	for status, response := range o.Responses {
-		op.Responses[status] = response
 	}
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = 1 << 20
@@ -107,23 +109,26 @@ func (s *Server) door(scope access.Scope) func(huma.Context, func(huma.Context))
 	}
 }
 
-func problemResponse(h huma.API) *huma.Response {
-	schema := huma.SchemaFromType(h.OpenAPI().Components.Schemas, problemType)
-	return &huma.Response{
-		Description: "What went wrong (RFC 9457)",
-		Content:     map[string]*huma.MediaType{"application/problem+json": {Schema: schema}},
+// tidy takes out of the description what is not so: bodies that are documents
+// are no octet streams.
+func tidy(doc *huma.OpenAPI) {
+	for _, item := range doc.Paths {
+		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete} {
+			if op == nil {
+				continue
+			}
+			if op.RequestBody != nil {
+				delete(op.RequestBody.Content, "application/octet-stream")
+			}
+			for _, r := range op.Responses {
+				delete(r.Content, "application/octet-stream")
+			}
+		}
 	}
 }
 
 // operationID is "get-api-calls-id": stable as long as the path is.
-func operationID(method, path string) string { return anchorOf(method + " " + spaced(path)) }
-
-func spaced(path string) string {
-	out := []rune(path)
-	for i, r := range out {
-		if slices.Contains([]rune("/{}.-"), r) {
-			out[i] = ' '
-		}
-	}
-	return string(out)
+func operationID(method, path string) string {
+	words := strings.FieldsFunc(strings.ToLower(method+path), func(r rune) bool { return strings.ContainsRune("/{}.", r) })
+	return strings.Join(words, "-")
 }

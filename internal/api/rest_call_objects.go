@@ -6,8 +6,8 @@ import (
 	"github.com/ringpath/ringpath/internal/record"
 )
 
-func summaryOf(c *record.Call) callSummary {
-	return callSummary{
+func summaryOf(c *record.Call) CallSummary {
+	return CallSummary{
 		ID: c.ID, Direction: c.Direction, Status: c.Status, Caller: c.Caller, CallerName: c.CallerName,
 		CallerUser: c.CallerUser, Called: c.Called, Number: c.Number, Trunk: c.Trunk, SIPCallID: c.SIPCallID,
 		StartedAt: c.StartedAt.UTC(), AnsweredAt: known(c.AnsweredAt), EndedAt: known(c.EndedAt),
@@ -16,8 +16,8 @@ func summaryOf(c *record.Call) callSummary {
 	}
 }
 
-func detailOf(c *record.Call) callDetail {
-	d := callDetail{callSummary: summaryOf(c), Steps: []callStep{}, Offers: []callOffer{}}
+func detailOf(c *record.Call) CallDetail {
+	d := CallDetail{CallSummary: summaryOf(c), Steps: []callStep{}, Offers: []callOffer{}}
 	for _, n := range c.Steps {
 		d.Steps = append(d.Steps, stepOf(n))
 	}

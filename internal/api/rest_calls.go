@@ -21,8 +21,9 @@ import (
 // maxList bounds a page of /api.
 const maxList = 200
 
-// callSummary is a call as lists of /api show it.
-type callSummary struct {
+// CallSummary is a call as lists of /api show it. (huma sees embedded structs
+// only when they are exported.)
+type CallSummary struct {
 	ID         phone.CallID        `json:"id"`
 	Direction  record.Direction    `json:"direction" enum:"inbound,outbound"`
 	Status     record.Status       `json:"status" enum:"initial,answered,done"`
@@ -45,9 +46,9 @@ type callSummary struct {
 	Erased     bool                `json:"erased,omitempty"`
 }
 
-// callDetail is one call with every step, its reason, and who was rung.
-type callDetail struct {
-	callSummary
+// CallDetail is one call with every step, its reason, and who was rung.
+type CallDetail struct {
+	CallSummary
 	Steps  []callStep  `json:"steps"`
 	Offers []callOffer `json:"offers"`
 }
@@ -105,7 +106,7 @@ type callsInput struct {
 
 type callsOutput struct {
 	Body struct {
-		Calls      []callSummary `json:"calls" doc:"Newest first"`
+		Calls      []CallSummary `json:"calls" doc:"Newest first"`
 		Total      int           `json:"total" doc:"From this page on"`
 		NextCursor string        `json:"next_cursor,omitempty"`
 	}
@@ -117,7 +118,7 @@ type callInput struct {
 
 type callOutput struct {
 	ETag string `header:"ETag"`
-	Body callDetail
+	Body CallDetail
 }
 
 type tracesOutput struct {
@@ -158,7 +159,7 @@ func (s *Server) listCalls(ctx context.Context, in *callsInput) (*callsOutput, e
 	}
 	out := &callsOutput{}
 	out.Body.Total = total
-	out.Body.Calls = make([]callSummary, 0, len(calls))
+	out.Body.Calls = make([]CallSummary, 0, len(calls))
 	for i := range calls {
 		if c := &calls[i]; before == 0 || c.ID < before {
 			out.Body.Calls = append(out.Body.Calls, summaryOf(c))

@@ -28,7 +28,8 @@ type exportOutput struct {
 	Body        []byte
 }
 
-type planInput struct {
+// PlanInput is a document that is sent.
+type PlanInput struct {
 	Name    string `query:"name" maxLength:"200" doc:"The document's file name, for faults"`
 	Prune   bool   `query:"prune" doc:"Also remove what the document's sections do not name"`
 	RawBody []byte
@@ -36,7 +37,7 @@ type planInput struct {
 
 type applyInput struct {
 	IfMatch string `header:"If-Match" doc:"The ETag of the directory that the document was made for; * for any"`
-	planInput
+	PlanInput
 }
 
 type planOutput struct {
@@ -77,7 +78,7 @@ func (s *Server) exportDirectory(ctx context.Context, in *exportInput) (*exportO
 	return out, err
 }
 
-func (s *Server) planDirectory(ctx context.Context, in *planInput) (*planOutput, error) {
+func (s *Server) planDirectory(ctx context.Context, in *PlanInput) (*planOutput, error) {
 	return s.change(ctx, s.Directory.Plan, in, 0)
 }
 
@@ -86,7 +87,7 @@ func (s *Server) applyDirectory(ctx context.Context, in *applyInput) (*planOutpu
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.change(ctx, s.Directory.Apply, &in.planInput, rev)
+	out, err := s.change(ctx, s.Directory.Apply, &in.PlanInput, rev)
 	if err != nil && phone.KindOf(err) == phone.Conflict {
 		now := s.Directory.Snapshot().Rev()
 		p := problem(http.StatusPreconditionFailed, "revision", "the directory is at revision %d by now: plan again", now)
@@ -101,7 +102,7 @@ func (s *Server) applyDirectory(ctx context.Context, in *applyInput) (*planOutpu
 type planFunc func(context.Context, directory.Document, directory.ApplyOptions) (directory.Plan, error)
 
 // change plans or applies the document that was sent.
-func (s *Server) change(ctx context.Context, do planFunc, in *planInput, rev int64) (*planOutput, error) {
+func (s *Server) change(ctx context.Context, do planFunc, in *PlanInput, rev int64) (*planOutput, error) {
 	doc, faults := directory.Parse(in.Name, bytes.Clone(in.RawBody), nil)
 	if faults.Fatal() {
 		return nil, faultsProblem(faults)

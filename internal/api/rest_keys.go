@@ -10,7 +10,8 @@ import (
 	"github.com/ringpath/ringpath/internal/access"
 )
 
-type apiKey struct {
+// APIKey is a key as /api shows it: without its token.
+type APIKey struct {
 	ID         string         `json:"id"`
 	Name       string         `json:"name"`
 	Scopes     []access.Scope `json:"scopes"`
@@ -20,7 +21,7 @@ type apiKey struct {
 
 type keysOutput struct {
 	Body struct {
-		Keys []apiKey `json:"keys"`
+		Keys []APIKey `json:"keys"`
 	}
 }
 
@@ -33,7 +34,7 @@ type newKeyInput struct {
 
 type newKeyOutput struct {
 	Body struct {
-		apiKey
+		APIKey
 		Token string `json:"token" doc:"Shown this once"`
 	}
 }
@@ -53,7 +54,7 @@ func (s *Server) keyOperations(h huma.API) {
 
 func (s *Server) listKeys(context.Context, *struct{}) (*keysOutput, error) {
 	out := &keysOutput{}
-	out.Body.Keys = []apiKey{}
+	out.Body.Keys = []APIKey{}
 	for _, k := range s.Keys.List() {
 		out.Body.Keys = append(out.Body.Keys, apiKeyOf(k))
 	}
@@ -67,7 +68,7 @@ func (s *Server) createKey(ctx context.Context, in *newKeyInput) (*newKeyOutput,
 	}
 	s.log.InfoContext(ctx, "API key made", "key", k.ID, "by", signedIn(ctx).key)
 	out := &newKeyOutput{}
-	out.Body.apiKey, out.Body.Token = apiKeyOf(k), token
+	out.Body.APIKey, out.Body.Token = apiKeyOf(k), token
 	return out, nil
 }
 
@@ -79,6 +80,6 @@ func (s *Server) revokeKey(ctx context.Context, in *keyInput) (*struct{}, error)
 	return nil, nil
 }
 
-func apiKeyOf(k access.Key) apiKey {
-	return apiKey{ID: k.ID, Name: k.Name, Scopes: k.Scopes, CreatedAt: k.CreatedAt, LastUsedAt: known(k.LastUsedAt)}
+func apiKeyOf(k access.Key) APIKey {
+	return APIKey{ID: k.ID, Name: k.Name, Scopes: k.Scopes, CreatedAt: k.CreatedAt, LastUsedAt: known(k.LastUsedAt)}
 }

@@ -26,7 +26,7 @@ type personOutput struct {
 
 // personsCall is all that is kept of one call of a person.
 type personsCall struct {
-	callDetail
+	CallDetail
 	Traces   []callTrace  `json:"traces"`
 	Messages []sipMessage `json:"messages"`
 }
@@ -53,7 +53,7 @@ func (s *Server) exportPerson(ctx context.Context, in *personInput) (*personOutp
 	out := &personOutput{}
 	out.Body.Number, out.Body.Calls = n, []personsCall{}
 	err = s.Records.Personal(ctx, n, func(a record.Account) error {
-		c := personsCall{callDetail: detailOf(&a.Call), Traces: []callTrace{}, Messages: messagesOf(a.Messages)}
+		c := personsCall{CallDetail: detailOf(&a.Call), Traces: []callTrace{}, Messages: messagesOf(a.Messages)}
 		for _, note := range a.Call.Steps {
 			if len(note.Detail) > 0 {
 				c.Traces = append(c.Traces, callTrace{Step: note.Step, At: note.At, Trace: note.Detail})

@@ -97,11 +97,8 @@ func (s *Server) Owner() http.Handler {
 	})
 }
 
-func (s *Server) routes() *http.ServeMux {
+func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
-	v1 := s.v1(true)
-	mux.Handle("/v1/", v1)
-	mux.Handle("/v2/", v1)
 	s.rest(mux)
 	s.pages(mux)
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { say(w, http.StatusOK, "ok") })
@@ -112,7 +109,15 @@ func (s *Server) routes() *http.ServeMux {
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, problem(http.StatusNotFound, "not_found", "there is nothing here: /docs/v1 and /docs/api list what there is"))
 	})
-	return mux
+	v1 := s.v1(true)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		// Not by the mux, which would redirect paths that it wants to clean.
+		if strings.HasPrefix(r.URL.Path, "/v1/") || strings.HasPrefix(r.URL.Path, "/v2/") {
+			v1.ServeHTTP(w, r)
+			return
+		}
+		mux.ServeHTTP(w, r)
+	})
 }
 
 // ready says whether calls can be served, and to strangers nothing more.

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/ringpath/ringpath/internal/access"
 	"github.com/ringpath/ringpath/internal/directory"
@@ -39,10 +38,19 @@ func faultsAsTrouble(faults document.Faults) error {
 	var texts []string
 	for _, f := range faults {
 		if !f.Warning {
-			texts = append(texts, f.Message)
+			texts = append(texts, fieldOf(f.Pointer)+f.Message)
 		}
 	}
 	return unprocessable("%s", strings.Join(texts, "; "))
+}
+
+// fieldOf is "email: " of "/users/0/email".
+func fieldOf(pointer string) string {
+	parts := strings.Split(pointer, "/")
+	if len(parts) < 4 {
+		return ""
+	}
+	return parts[3] + ": "
 }
 
 // created is the id that a change gave to the entry of a kind that it added.
@@ -57,18 +65,17 @@ func created(plan directory.Plan, kind directory.Kind) int64 {
 
 // userBody is what may be written of a user. A name comes whole or in two parts.
 type userBody struct {
-	Email      *string `json:"email"`
-	Name       *string `json:"name"`
-	FirstName  *string `json:"first_name"`
-	LastName   *string `json:"last_name"`
-	WrapUpTime *int    `json:"wrap_up_time"`
+	Email     *string `json:"email"`
+	Name      *string `json:"name"`
+	FirstName *string `json:"first_name"`
+	LastName  *string `json:"last_name"`
 }
 
 // later are fields of the other API that this version cannot set. They are
 // refused rather than ignored, unless they say what is so anyhow.
 var (
-	laterUser   = map[string][]string{"availability_status": {"available"}, "substatus": {"always_opened"}, "is_admin": {"false"}, "role_ids": {"[]"}, "time_zone": nil, "language": nil}
-	laterNumber = map[string][]string{"open": {"true"}, "availability_status": {"open"}, "is_ivr": {"false"}, "live_recording_activated": {"false"}, "messages": {"{}"}, "digits": nil}
+	laterUser   = map[string][]string{"availability_status": {"available"}, "substatus": {"always_opened"}, "wrap_up_time": {"0"}, "is_admin": {"false"}, "role_ids": {"[]"}, "time_zone": nil, "language": nil}
+	laterNumber = map[string][]string{"priority": {"0"}, "open": {"true"}, "availability_status": {"open"}, "is_ivr": {"false"}, "live_recording_activated": {"false"}, "messages": {"{}"}, "digits": nil}
 	laterTeam   = map[string][]string{"image_url": nil}
 )
 
@@ -118,9 +125,6 @@ func (b *userBody) entry(now phone.User) object {
 			last = *b.LastName
 		}
 		e["name"] = strings.TrimSpace(first + " " + last)
-	}
-	if b.WrapUpTime != nil {
-		e["wrap_up"] = (time.Duration(*b.WrapUpTime) * time.Second).String()
 	}
 	return e
 }
@@ -195,9 +199,9 @@ func deleteUser(a *ask) (any, error) {
 	return nil, err
 }
 
+// nameBody is what may be written of a team or a number.
 type nameBody struct {
-	Name     *string `json:"name"`
-	Priority *int    `json:"priority"` // of a number
+	Name *string `json:"name"`
 }
 
 func createTeam(a *ask) (any, error) {
@@ -323,9 +327,6 @@ func updateNumber(a *ask) (any, error) {
 	if b.Name != nil {
 		e["name"] = *b.Name
 	}
-	if b.Priority != nil {
-		e["priority"] = *b.Priority
-	}
 	if _, err := a.server.apply(a.r.Context(), object{"numbers": []object{e}}, directory.ApplyOptions{}); err != nil {
 		return nil, err
 	}
@@ -341,7 +342,6 @@ func writeEndpoints() []endpoint {
 	user := []param{
 		{"email", "body", "text", "unique; needed for a new user"},
 		{"name", "body", "text", "the whole name; or first_name and last_name"},
-		{"wrap_up_time", "body", "seconds", "after each call"},
 	}
 	wantUser := param{"id", "path", "integer or e-mail", "the user"}
 	wantID := param{"id", "path", "integer", "its id"}
@@ -355,7 +355,7 @@ func writeEndpoints() []endpoint {
 			Body:  `{"email":"ada@example.com","first_name":"Ada","last_name":"Agent"}`, Example: exampleUser, serve: createUser},
 		{Method: http.MethodPut, Path: "/v1/users/{id}", Title: "Update a user", Params: append([]param{wantUser}, user...),
 			About: "Only what the body names changes.",
-			Body:  `{"wrap_up_time":20}`, Example: exampleUser, serve: updateUser},
+			Body:  `{"last_name":"Adams"}`, Example: exampleUser, serve: updateUser},
 		{Method: http.MethodDelete, Path: "/v1/users/{id}", Title: "Delete a user", Status: http.StatusNoContent, Params: []param{wantUser},
 			About: "Also takes them out of their teams. A user whom a flow names is kept: 422.", serve: deleteUser},
 		{Method: http.MethodPost, Path: "/v1/teams", Title: "Create a team", Status: http.StatusCreated, Params: []param{name},
@@ -371,8 +371,8 @@ func writeEndpoints() []endpoint {
 		{Method: http.MethodDelete, Path: "/v1/teams/{id}/users/{user_id}", Title: "Remove a user from a team", Status: http.StatusNoContent, Params: member,
 			About: "One who is not in it changes nothing.", serve: leaveTeam},
 		{Method: http.MethodPut, Path: "/v1/numbers/{id}", Title: "Update a number",
-			Params: []param{wantID, {"name", "body", "text", "what it is called"}, {"priority", "body", "integer", "waiting callers of a higher one come first"}},
-			About:  "Only what the body names changes.",
+			Params: []param{wantID, {"name", "body", "text", "what it is called"}},
+			About:  "Changes its name.",
 			Body:   `{"name":"Main line"}`, Example: func(v *view) any { return object{"number": v.number(v.Numbers()[0])} }, serve: updateNumber},
 	}
 	for i := range rows {

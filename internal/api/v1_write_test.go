@@ -21,8 +21,8 @@ func TestWriteUsers(t *testing.T) {
 		status             int
 		want               string // in the answer
 	}{
-		{"POST", "/v1/users", `{"email":"dora@example.com","first_name":"Dora","last_name":"Agent","wrap_up_time":15}`, 201, `"name":"Dora Agent"`},
-		{"GET", "/v1/users/dora@example.com", "", 200, `"wrap_up_time":15`},
+		{"POST", "/v1/users", `{"email":"dora@example.com","first_name":"Dora","last_name":"Agent"}`, 201, `"name":"Dora Agent"`},
+		{"GET", "/v1/users/dora@example.com", "", 200, `"name":"Dora Agent"`},
 		{"POST", "/v1/users", `{"email":"Dora@example.com","name":"Dora Two"}`, 422, "another user has it"},
 		{"POST", "/v1/users", `{"email":"eve@example.com"}`, 400, "needs email, and name"},
 		{"POST", "/v1/users", `{"email":"not an address","name":"Eve"}`, 422, "email"},
@@ -31,13 +31,13 @@ func TestWriteUsers(t *testing.T) {
 		{"POST", "/v1/users", ``, 400, "JSON object"},
 		{"POST", "/v1/users", `{"email":5,"name":"Eve"}`, 400, "wrong type"},
 		{"PUT", "/v1/users/456", `{"last_name":"Adams"}`, 200, `"name":"Ada Adams"`},
-		{"PUT", "/v1/users/456", `{"wrap_up_time":30,"id":5,"direct_link":"x","unknown":true}`, 200, `"wrap_up_time":30`},
+		{"PUT", "/v1/users/456", `{"wrap_up_time":0,"id":5,"direct_link":"x","unknown":true}`, 200, `"wrap_up_time":0`},
 		{"PUT", "/v1/users/456", `{"availability_status":"available"}`, 200, `"name":"Ada Adams"`},
 		{"PUT", "/v1/users/456", `{"availability_status":"unavailable"}`, 422, "availability_status"},
 		{"PUT", "/v1/users/456", `{"time_zone":"America/New_York"}`, 200, ""},
 		{"PUT", "/v1/users/456", `{"time_zone":"Asia/Tokyo"}`, 422, "time_zone"},
 		{"PUT", "/v1/users/456", `{"email":"ben@example.com"}`, 422, ""},
-		{"PUT", "/v1/users/456", `{"wrap_up_time":-1}`, 422, ""},
+		{"PUT", "/v1/users/456", `{"wrap_up_time":30}`, 422, "wrap_up_time"},
 		{"PUT", "/v1/users/999", `{}`, 404, "user 999"},
 		{"DELETE", "/v1/users/458", "", 422, ""}, // the flow main names her
 		{"GET", "/v1/users/458", "", 200, ""},
@@ -83,7 +83,7 @@ func TestWriteTeamsAndNumbers(t *testing.T) {
 		{"GET", "/v1/teams/8", "", 200, `"users":[{"id":456,`},
 		{"DELETE", "/v1/teams/8/users/458", "", 204, ""},
 		{"DELETE", "/v1/teams/7", "", 422, ""}, // the flow main names it
-		{"PUT", "/v1/numbers/1", `{"name":"Front desk","priority":2}`, 200, `"priority":2`},
+		{"PUT", "/v1/numbers/1", `{"name":"Front desk","priority":0}`, 200, `"name":"Front desk"`},
 		{"PUT", "/v1/numbers/1", `{"name":"Front desk","messages":{},"open":true}`, 200, `"name":"Front desk"`},
 		{"PUT", "/v1/numbers/1", `{"messages":{"welcome":"https://example.com/a.mp3"}}`, 422, "messages"},
 		{"PUT", "/v1/numbers/1", `{"open":false}`, 422, "open"},
