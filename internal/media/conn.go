@@ -9,7 +9,8 @@ import (
 // conn is a socket as the relay needs it.
 type conn interface {
 	// read and write do not allocate on UDP. Addresses are never IPv4 in IPv6.
-	read(buf []byte) (int, netip.AddrPort, error)
+	// The reader frees the datagram.
+	read() (*datagram, netip.AddrPort, error)
 	write(packet []byte, to netip.AddrPort) error
 	drain() // throws away what waits, without waiting itself
 	port() int
@@ -31,17 +32,23 @@ func listenUDP(at netip.AddrPort) (net.PacketConn, error) {
 func wrap(c net.PacketConn) conn {
 	if u, ok := c.(*net.UDPConn); ok {
 		_ = u.SetReadBuffer(queue) // the system's default serves as well
-		return udpConn{u}
+		return openUDP(u)
 	}
 	return packetConn{c}
 }
 
-// udpConn is the fast path.
+// udpConn is UDP on systems without a path of their own.
 type udpConn struct{ *net.UDPConn }
 
-func (c udpConn) read(buf []byte) (int, netip.AddrPort, error) {
-	n, from, err := c.ReadFromUDPAddrPort(buf)
-	return n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
+func (c udpConn) read() (*datagram, netip.AddrPort, error) {
+	d := newDatagram()
+	n, from, err := c.ReadFromUDPAddrPort(d.buf[:])
+	if err != nil {
+		d.free()
+		return nil, netip.AddrPort{}, err
+	}
+	d.n = n
+	return d, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), nil
 }
 
 func (c udpConn) write(packet []byte, to netip.AddrPort) error {
@@ -56,13 +63,19 @@ func (c udpConn) drain()    { drainUDP(c.UDPConn) }
 // packetConn is any other network.
 type packetConn struct{ net.PacketConn }
 
-func (c packetConn) read(buf []byte) (int, netip.AddrPort, error) {
-	n, from, err := c.ReadFrom(buf)
-	if err != nil {
-		return n, netip.AddrPort{}, err
+func (c packetConn) read() (*datagram, netip.AddrPort, error) {
+	d := newDatagram()
+	n, from, err := c.ReadFrom(d.buf[:])
+	var at netip.AddrPort
+	if err == nil {
+		at, err = netip.ParseAddrPort(from.String())
 	}
-	at, err := netip.ParseAddrPort(from.String())
-	return n, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), err
+	if err != nil {
+		d.free()
+		return nil, netip.AddrPort{}, err
+	}
+	d.n = n
+	return d, netip.AddrPortFrom(at.Addr().Unmap(), at.Port()), nil
 }
 
 func (c packetConn) write(packet []byte, to netip.AddrPort) error {

@@ -4,15 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
-	"sync"
 )
-
-// maxDatagram is what a reader takes: more than an Ethernet frame carries.
-const maxDatagram = 2048
-
-// buffers are shared by the readers of all sessions: a reader returns its buffer
-// when its call ends.
-var buffers = sync.Pool{New: func() any { return new([maxDatagram]byte) }}
 
 // maxFailures is how many reads in a row may fail before a reader gives up.
 const maxFailures = 16
@@ -22,11 +14,8 @@ const maxFailures = 16
 func (s *Session) join(in conn, from *latch, out conn, to *latch, source sourceOf) {
 	in.drain() // what came before the phones were joined is not for these ears
 	s.readers.Go(func() {
-		buf := buffers.Get().(*[maxDatagram]byte)
-		defer buffers.Put(buf)
-		failures := 0
-		for failures < maxFailures {
-			n, addr, err := in.read(buf[:])
+		for failures := 0; failures < maxFailures; {
+			packet, addr, err := in.read()
 			switch {
 			case errors.Is(err, net.ErrClosed):
 				return
@@ -35,13 +24,13 @@ func (s *Session) join(in conn, from *latch, out conn, to *latch, source sourceO
 				continue
 			}
 			failures = 0
-			ssrc, ok := source(buf[:n])
-			if !from.accept(addr, ssrc, ok) {
-				continue
+			ssrc, ok := source(packet.bytes())
+			if from.accept(addr, ssrc, ok) {
+				if at, ok := to.target(); ok {
+					_ = out.write(packet.bytes(), at) // lost like any other packet
+				}
 			}
-			if at, ok := to.target(); ok {
-				_ = out.write(buf[:n], at) // lost like any other packet
-			}
+			packet.free()
 		}
 		s.relay.log.Warn("media socket fails, its sound is lost", "port", in.port())
 	})

@@ -113,14 +113,42 @@ func openCall(t testing.TB, r *Relay) (s *Session, callerPort, phonePort int) {
 // TestRelay: what came before Start is dropped; then both sides hear each other,
 // RTP and RTCP, and nothing else gets through.
 func TestRelay(t *testing.T) {
-	s, callerPort, phonePort := openCall(t, newTestRelay(t, 4))
+	tests := map[string]func(*Options){
+		"one address":       func(*Options) {},
+		"every address":     func(o *Options) { o.Addr = netip.Addr{} },
+		"every IPv4":        func(o *Options) { o.Addr = netip.IPv4Unspecified() },
+		"any other network": func(o *Options) { o.ListenPacket = other },
+	}
+	for name, change := range tests {
+		t.Run(name, func(t *testing.T) {
+			r := newTestRelay(t, 4)
+			o := r.options
+			o.ListenPacket = nil
+			change(&o)
+			r = NewRelay(o)
+			t.Cleanup(func() { r.Close() })
+			testRelay(t, r)
+		})
+	}
+}
+
+// other hides from the relay that it has UDP sockets.
+func other(at netip.AddrPort) (net.PacketConn, error) {
+	c, err := listenUDP(at)
+	return struct{ net.PacketConn }{c}, err
+}
+
+func testRelay(t *testing.T, r *Relay) {
+	s, callerPort, phonePort := openCall(t, r)
 	if callerPort%2 != 0 || phonePort%2 != 0 || callerPort == phonePort {
 		t.Errorf("ports %d and %d, want even and different", callerPort, phonePort)
 	}
 	caller, phone, stranger := newParty(t), newParty(t), listen(t)
-	for range 5 {
-		send(t, caller.rtp, callerPort, packetRTP(1, 66))
-		send(t, phone.rtp, phonePort, packetRTP(2, 66))
+	if _, generic := s.sides[PhoneSide].pair.rtp.(packetConn); !generic { // it gives nothing away: see drain
+		for range 5 {
+			send(t, caller.rtp, callerPort, packetRTP(1, 66))
+			send(t, phone.rtp, phonePort, packetRTP(2, 66))
+		}
 	}
 	s.SetRemote(CallerSide, caller.description(), loopback)
 	s.SetRemote(PhoneSide, phone.description(), loopback)
@@ -331,6 +359,30 @@ func TestHeld(t *testing.T) {
 		t.Errorf("got %v, want %v", err, ErrNoPorts)
 	}
 	r.Close()
+}
+
+// TestPortableConn: what systems without a path of their own use.
+func TestPortableConn(t *testing.T) {
+	a, b := udpConn{listen(t)}, udpConn{listen(t)}
+	if err := a.write([]byte("early"), addrOf(b.UDPConn)); err != nil {
+		t.Fatal(err)
+	}
+	b.drain()
+	if err := a.write([]byte("hello"), addrOf(b.UDPConn)); err != nil {
+		t.Fatal(err)
+	}
+	got, from, err := b.read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got.bytes()) != "hello" || from != addrOf(a.UDPConn) {
+		t.Errorf("got %q from %s, want hello from %s", got.bytes(), from, addrOf(a.UDPConn))
+	}
+	got.free()
+	b.close()
+	if _, _, err := b.read(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("after close: got %v, want %v", err, net.ErrClosed)
+	}
 }
 
 // BenchmarkPacket is a packet's way through the relay: it must not allocate.
