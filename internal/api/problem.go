@@ -57,7 +57,7 @@ func (s *Server) problemOf(ctx context.Context, err error) *Problem {
 		return p
 	}
 	kind := phone.KindOf(err)
-	if kind == phone.Internal {
+	if kind == phone.Internal && ctx.Err() == nil {
 		s.log.ErrorContext(ctx, "request failed", "err", err)
 	}
 	return problem(statusOf(kind), string(kind), "%s", phone.TextOf(err))

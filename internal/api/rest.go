@@ -77,12 +77,12 @@ func add[I, O any](s *Server, h huma.API, o operation, handle func(context.Conte
 		OperationID: operationID(o.Method, o.Path), Method: o.Method, Path: o.Path,
 		Summary: o.Summary, Description: o.About + "\n\nScope: `" + string(o.Scope) + "`.",
 		Tags: []string{o.Tag}, DefaultStatus: o.Status, MaxBodyBytes: o.MaxBody, RequestBody: o.Body,
-		Security:    []map[string][]string{{"key": {}}},
-		Responses:   o.Responses,
+		Security:  []map[string][]string{{"key": {}}},
+		Responses: o.Responses,
 		// A body that is described by hand is a document: its package checks it.
 		SkipValidateBody: o.Body != nil,
-		Metadata:    map[string]any{"scope": o.Scope},
-		Middlewares: huma.Middlewares{s.door(o.Scope)},
+		Metadata:         map[string]any{"scope": o.Scope},
+		Middlewares:      huma.Middlewares{s.door(o.Scope)},
 	}
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = 1 << 20

@@ -157,6 +157,7 @@ var problemHelps = []problemHelp{
 	{"unauthorized", "401", "The request has no API key.", "Send HTTP Basic with the key's id and token, or use the socket in the data directory."},
 	{"denied", "403", "The key is unknown, was revoked, or its token is wrong.", "Compare the id with `ringpath apikey list`; a lost token needs a new key."},
 	{"scope", "403", "The key is good but lacks the scope.", "Make a key with the scope that detail names."},
+	{"cross_origin", "403", "A page of another site, open in a browser, sent the request.", "Send it from a program, or from a page of this server."},
 	{"not_found", "404", "There is no such path or thing.", "Compare the path with this page, and the id with the list."},
 	{"confirm", "409", "The lookup is a POST that is not marked idempotent: trying it may change something at the other end.", "Send confirm: true if that is wanted."},
 	{"conflict", "409", "The thing has changed meanwhile.", "Read it again, then repeat."},

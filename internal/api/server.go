@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 
@@ -78,8 +79,21 @@ func New(d Deps) *Server {
 	}
 	s := &Server{Deps: d, log: d.Logger, started: d.Now(), limit: &limiter{perMinute: d.RatePerMin, now: d.Now}}
 	s.inside = s.v1(false)
-	s.handler = secured(http.NewCrossOriginProtection().Handler(s.routes()))
+	s.handler = secured(sameOrigin(d.PublicURL).Handler(s.routes()))
 	return s
+}
+
+// sameOrigin keeps pages of other sites, open in somebody's browser, from
+// changing anything here. Programs send no Origin and are not meant.
+func sameOrigin(publicURL string) *http.CrossOriginProtection {
+	p := http.NewCrossOriginProtection()
+	p.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, problem(http.StatusForbidden, "cross_origin", "a page of another site sent this request"))
+	}))
+	if u, err := url.Parse(publicURL); err == nil && u.Host != "" {
+		_ = p.AddTrustedOrigin(u.Scheme + "://" + u.Host) // a proxy may have changed Host
+	}
+	return p
 }
 
 // Handler answers everything, for the listeners that strangers reach.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"io"
@@ -49,10 +50,33 @@ func (e *endpoint) status() int {
 // object is an answer of one named thing, {"user":{…}}.
 type object map[string]any
 
-// list is an answer of a page of things, {"meta":{…},"users":[…]}.
-func (a *ask) list(g page, name string, things any, count, total int) object {
+// list is an answer of a page of things, {"meta":{…},"users":[…]}, meta first.
+type list struct {
+	meta   meta
+	name   string
+	things any
+}
+
+// MarshalJSON implements json.Marshaler.
+func (l list) MarshalJSON() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // links stay as they read
+	b.WriteString(`{"meta":`)
+	if err := enc.Encode(l.meta); err != nil {
+		return nil, err
+	}
+	b.WriteString(`,"` + l.name + `":`)
+	if err := enc.Encode(l.things); err != nil {
+		return nil, err
+	}
+	b.WriteByte('}')
+	return b.Bytes(), nil
+}
+
+func (a *ask) list(g page, name string, things any, count, total int) list {
 	address := a.server.base() + a.r.URL.EscapedPath()
-	return object{"meta": g.meta(count, total, address, a.params.values), name: things}
+	return list{g.meta(count, total, address, a.params.values), name, things}
 }
 
 // ask is one request to /v1 on its way to an answer.
@@ -99,7 +123,7 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, e *endpoint, lim
 		writeJSON(w, e.status(), body)
 		return
 	}
-	if phone.KindOf(err) == phone.Internal && !isV1Error(err) {
+	if phone.KindOf(err) == phone.Internal && !isV1Error(err) && r.Context().Err() == nil {
 		s.log.ErrorContext(r.Context(), "request failed", "path", e.Path, "err", err)
 	}
 	answer := v1Of(err)

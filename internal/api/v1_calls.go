@@ -70,7 +70,7 @@ func noCalls(a *ask, q record.Query) (any, error) {
 	return a.callList(g, nil, 0), nil
 }
 
-func (a *ask) callList(g page, calls []record.Call, total int) object {
+func (a *ask) callList(g page, calls []record.Call, total int) list {
 	objects := make([]callObject, len(calls))
 	for i := range calls {
 		objects[i] = a.call(&calls[i])

@@ -29,8 +29,8 @@ func exampleView(base string) *view {
 	}
 }
 
-func exampleList(name string, things any) object {
-	return object{"meta": page{Number: 1, Size: defaultPerPage}.meta(1, 1, "", url.Values{}), name: things}
+func exampleList(name string, things any) list {
+	return list{page{Number: 1, Size: defaultPerPage}.meta(1, 1, "", url.Values{}), name, things}
 }
 
 func exampleCall() *record.Call {
