@@ -285,7 +285,8 @@ var gzipReaders sync.Pool
 
 // readBody reads up to limit bytes, decompressed. whole: there were no more.
 func readBody(resp *http.Response, limit int) (body []byte, whole bool, reason Reason) {
-	var from io.Reader = resp.Body
+	source := &noted{Reader: resp.Body}
+	var from io.Reader = source
 	size := int(min(max(resp.ContentLength, 511), int64(limit))) + 1
 	switch encoding := strings.ToLower(resp.Header.Get("Content-Encoding")); encoding {
 	case "", "identity":
@@ -296,7 +297,7 @@ func readBody(resp *http.Response, limit int) (body []byte, whole bool, reason R
 		}
 		defer gzipReaders.Put(z)
 		if err := z.Reset(from); err != nil {
-			return nil, true, unreadable(err)
+			return nil, true, source.unreadable(err)
 		}
 		from, size = z, 4<<10
 	default:
@@ -312,17 +313,29 @@ func readBody(resp *http.Response, limit int) (body []byte, whole bool, reason R
 		case err == io.EOF:
 			return body, true, ""
 		case err != nil:
-			return body, false, unreadable(err)
+			return body, false, source.unreadable(err)
 		case len(body) == cap(body):
 			body = append(make([]byte, 0, min(2*cap(body), limit+1)), body...)
 		}
 	}
 }
 
-// unreadable names what ended a body early.
-func unreadable(err error) Reason {
+// noted remembers how the body itself ended, whatever was made of it.
+type noted struct {
+	io.Reader
+	ended bool
+}
+
+func (n *noted) Read(p []byte) (int, error) {
+	k, err := n.Reader.Read(p)
+	n.ended = n.ended || err == io.EOF
+	return k, err
+}
+
+// unreadable names what ended a body early: a body that came whole was no gzip.
+func (n *noted) unreadable(err error) Reason {
 	var corrupt flate.CorruptInputError
-	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) {
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.As(err, &corrupt) || n.ended {
 		return ReasonNotJSON
 	}
 	return reasonOf(err)

@@ -55,7 +55,7 @@ func rooted(text string) string {
 	switch {
 	case text == "":
 		return "$"
-	case text[0] == '$':
+	case text[0] == '$', text[0] == '.': // "." is no beginning: "$..a" would mean any a
 		return text
 	case text[0] == '[':
 		return "$" + text

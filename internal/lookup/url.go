@@ -2,6 +2,7 @@ package lookup
 
 import (
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -168,7 +169,7 @@ func (p *urlParser) close() {
 	if len(p.cur.parts) == 0 {
 		return
 	}
-	p.check(p.pointer, p.cur.parts, inURL)
+	p.check(p.pointer, asTyped(p.cur.parts), inURL)
 	last := len(p.u.pieces) - 1
 	if last >= 0 && p.cur.parts[0].ph == nil && len(p.cur.parts) == 1 &&
 		len(p.u.pieces[last].parts) == 1 && p.u.pieces[last].parts[0].ph == nil {
@@ -177,6 +178,17 @@ func (p *urlParser) close() {
 		p.u.pieces = append(p.u.pieces, p.cur)
 	}
 	p.cur = piece{}
+}
+
+// asTyped undoes the encoding of fixed text.
+func asTyped(parts []part) []part {
+	out := slices.Clone(parts)
+	for i := range out {
+		if text, err := url.PathUnescape(out[i].lit); err == nil {
+			out[i].lit = text
+		}
+	}
+	return out
 }
 
 // render appends the URL.

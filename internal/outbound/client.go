@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"net"
 	"net/http"
@@ -29,8 +30,7 @@ type Options struct {
 	Allow []string
 	// Resolver turns a name into addresses; nil: the system's. Used by tests.
 	Resolver func(ctx context.Context, host string) ([]netip.Addr, error)
-	// RootCAs etc. for TLS; nil: the system's, TLS 1.2 or later.
-	TLS *tls.Config
+	RootCAs  *x509.CertPool // whom TLS trusts; nil: the system's
 }
 
 // Client is safe for use by any number of goroutines.
@@ -47,14 +47,11 @@ func New(o Options) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &dialer{guard: guard, resolve: o.Resolver, tls: o.TLS}
+	d := &dialer{guard: guard, resolve: o.Resolver, tls: &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs}}
 	if d.resolve == nil {
 		d.resolve = func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		}
-	}
-	if d.tls == nil {
-		d.tls = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
 	// HTTP/1.1 only: one request a connection keeps timings, limits and the
 	// question "was a byte sent" simple, and shuts out HTTP/2's floods.
