@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -21,7 +22,8 @@ type CallOptions struct {
 	To   string // user part of the Request-URI
 	// Server is the host:port that is called; empty: the phone's own server.
 	Server string
-	// User and Password answer a challenge. Without them a challenge ends the call.
+	// User and Password answer a challenge; empty: those of the phone's account.
+	// Without them a challenge ends the call with its 401 or 407.
 	User     string
 	Password secret.Text
 	Tone     float64 // Hz; 0: 440, negative: nothing
@@ -93,6 +95,14 @@ func (p *Phone) Call(ctx context.Context, o CallOptions) (CallResult, error) {
 	if server == "" || o.To == "" {
 		return CallResult{}, invalid("a call needs a server and whom to call")
 	}
+	for _, text := range []string{o.To, o.From, o.Name} {
+		if strings.ContainsFunc(text, breaks) || text != o.Name && strings.ContainsAny(text, "@:; ") {
+			return CallResult{}, invalid("%q cannot be part of a SIP address", text)
+		}
+	}
+	if o.User == "" {
+		o.User, o.Password = p.user, p.options.Password
+	}
 	if !p.begin() {
 		return CallResult{}, &phone.Error{Kind: phone.Conflict, Text: "the phone is closed"}
 	}
@@ -112,6 +122,9 @@ func (p *Phone) Call(ctx context.Context, o CallOptions) (CallResult, error) {
 	c := &attempt{dialog: d, options: o, server: server}
 	return c.run(ctx)
 }
+
+// breaks says that a character would end what it is written into.
+func breaks(r rune) bool { return r < ' ' || r == 0x7f || strings.ContainsRune(`"<>\`, r) }
 
 // attempt is a call that we make.
 type attempt struct {

@@ -82,7 +82,7 @@ type Phone struct {
 // must follow.
 func New(o Options) (*Phone, error) {
 	user, domain, registers := strings.Cut(o.Account, "@")
-	if o.Account != "" && (!registers || user == "" || domain == "") {
+	if o.Account != "" && (!registers || user == "" || domain == "") || strings.ContainsFunc(o.Account, breaks) {
 		return nil, invalid("the account %q is not of the form user@host", o.Account)
 	}
 	if o.Reject != 0 && (o.Reject < 300 || o.Reject > 699) {

@@ -309,6 +309,7 @@ func TestOptions(t *testing.T) {
 		want    string
 	}{
 		{Options{Account: "ada"}, `"ada" is not of the form user@host`},
+		{Options{Account: "ada\r\nx@host"}, "is not of the form user@host"},
 		{Options{Account: "@host"}, "is not of the form user@host"},
 		{Options{Transport: "tls"}, `"tls" is not a transport`},
 		{Options{Server: "127.0.0.1:1:2"}, "is not a host:port"},
@@ -316,6 +317,24 @@ func TestOptions(t *testing.T) {
 	}
 	for _, test := range tests {
 		_, err := New(test.options)
+		wantError(t, err, phone.Invalid, test.want)
+	}
+}
+
+func TestCallOptions(t *testing.T) {
+	tests := []struct {
+		options CallOptions
+		want    string
+	}{
+		{CallOptions{To: "x"}, "needs a server and whom to call"},
+		{CallOptions{Server: "127.0.0.1"}, "needs a server and whom to call"},
+		{CallOptions{To: "x>\r\nVia: y", Server: "127.0.0.1"}, "cannot be part of a SIP address"},
+		{CallOptions{To: "x@y", Server: "127.0.0.1"}, "cannot be part of a SIP address"},
+		{CallOptions{To: "x", From: "a;b", Server: "127.0.0.1"}, "cannot be part of a SIP address"},
+		{CallOptions{To: "x", Name: `Bob" <sip:c`, Server: "127.0.0.1"}, "cannot be part of a SIP address"},
+	}
+	for _, test := range tests {
+		_, err := Call(t.Context(), test.options)
 		wantError(t, err, phone.Invalid, test.want)
 	}
 }

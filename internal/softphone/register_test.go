@@ -33,6 +33,14 @@ func (r *registrar) start(t *testing.T, transport string) string {
 		t.Fatal(err)
 	}
 	p.stack.server.OnRegister(r.onRegister)
+	p.stack.server.OnInvite(func(req *sip.Request, tx sip.ServerTransaction) {
+		if req.GetHeader("Authorization") != nil {
+			p.onInvite(req, tx) // who it is, REGISTER has shown
+			return
+		}
+		reply(tx, req, 100, "", nil)
+		r.challenge(req, tx, false)
+	})
 	p.stack.serve()
 	t.Cleanup(func() { p.Close() })
 	return p.Addr().String()
@@ -157,5 +165,21 @@ func TestRegisterRefused(t *testing.T) {
 		if err != nil && strings.Contains(err.Error(), test.password) {
 			t.Errorf("%s: the error tells the password: %v", test.name, err)
 		}
+	}
+}
+
+// TestCallWithLogin: a phone answers the challenge of its INVITE with the
+// account's password, and a caller without one is told.
+func TestCallWithLogin(t *testing.T) {
+	server := (&registrar{algorithms: []string{"SHA-256"}}).start(t, "udp")
+	p, _ := run(t, Options{Account: "ada@" + server, Password: secret.New("correct horse")})
+	<-p.Registered()
+	got, err := p.Call(t.Context(), CallOptions{To: "+14155550100", Hold: 10 * time.Millisecond})
+	if err != nil || got.Status != 200 {
+		t.Errorf("got %d %v, want 200", got.Status, err)
+	}
+	got, err = Call(t.Context(), CallOptions{To: "+14155550100", Server: server})
+	if err != nil || got.Status != 401 {
+		t.Errorf("without a login: got %d %v, want 401", got.Status, err)
 	}
 }
