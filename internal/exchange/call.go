@@ -139,8 +139,12 @@ func (c *call) decide(e flow.Event) (action flow.Action, err error) {
 // serve runs a phase's work in a goroutine of its own and serves the caller
 // meanwhile: ringing is repeated, and when the caller leaves or the program
 // stops, the work's context is cancelled. A value on rings says that a phone
-// rings. It returns when the work has.
+// rings. It returns when the work has; when the caller has left already, no
+// work is begun.
 func (c *call) serve(rings <-chan struct{}, work func(context.Context)) {
+	if c.left != nil {
+		return
+	}
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
 	done := make(chan any, 1)

@@ -1,0 +1,118 @@
+package demo
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"time"
+)
+
+// Report is what one call of a story came to: what the program recorded, and
+// what the phones saw.
+type Report struct {
+	Story      string   `json:"story"`
+	Caller     string   `json:"caller"`
+	Called     string   `json:"called"`
+	Exit       string   `json:"exit"`        // of the first lookup
+	Reason     string   `json:"reason"`      // empty when matched
+	Value      string   `json:"value"`       // what the path found
+	Target     string   `json:"target"`      // what that names
+	Rang       []string `json:"rang"`        // as the phones saw it
+	AnsweredBy string   `json:"answered_by"` // as the phones saw it
+	LookupMS   int64    `json:"lookup_ms"`
+	SetupMS    int64    `json:"setup_ms"` // the caller's INVITE to its 200
+	Audio      Audio    `json:"audio"`
+	OK         bool     `json:"ok"`              // it went as told
+	Fault      string   `json:"fault,omitempty"` // what did not
+}
+
+// Audio says which way a tone arrived.
+type Audio string
+
+const (
+	Both     Audio = "both"
+	ToPhone  Audio = "to_phone"
+	ToCaller Audio = "to_caller"
+	None     Audio = "none"
+)
+
+// teller writes the stories as they happen: words for people, or one JSON object
+// a call.
+type teller struct {
+	out  io.Writer
+	json bool
+	done []Report
+}
+
+func (t *teller) say(format string, a ...any) {
+	if !t.json {
+		fmt.Fprintf(t.out, format+"\n", a...)
+	}
+}
+
+func (t *teller) report(r Report) {
+	t.done = append(t.done, r)
+	if t.json {
+		if r.Rang == nil {
+			r.Rang = []string{}
+		}
+		e := json.NewEncoder(t.out)
+		e.SetEscapeHTML(false)
+		_ = e.Encode(r) // strings and numbers always marshal; a closed pipe ends the demo by its signal
+		return
+	}
+	switch {
+	case r.AnsweredBy != "":
+		t.say("  ✓ %s talks with the caller, %d ms after the INVITE; audio: %s", r.AnsweredBy, r.SetupMS, r.Audio)
+	case r.Fault == "":
+		t.say("  ✓ rang: %s", strings.Join(r.Rang, ", "))
+	}
+	if r.Fault != "" {
+		t.say("  ✗ not as told: %s", r.Fault)
+	}
+}
+
+// table sums the calls up.
+func (t *teller) table() {
+	if t.json {
+		return
+	}
+	t.say("")
+	w := tabwriter.NewWriter(t.out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "STORY\tEXIT\tREASON\tTARGET\tRANG\tANSWERED BY\tLOOKUP\tSET-UP\tAUDIO\t")
+	for _, r := range t.done {
+		mark := "✓"
+		if !r.OK {
+			mark = "✗ " + r.Fault
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Story, dash(r.Exit), dash(r.Reason), dash(r.Target),
+			dash(strings.Join(r.Rang, ", ")), dash(r.AnsweredBy), millis(r.LookupMS), millis(r.SetupMS), r.Audio, mark)
+	}
+	_ = w.Flush()
+}
+
+func dash(s string) string {
+	if s == "" {
+		return "–"
+	}
+	return s
+}
+
+func millis(ms int64) string {
+	if ms == 0 {
+		return "–"
+	}
+	return (time.Duration(ms) * time.Millisecond).String()
+}
+
+// failed are the calls that did not go as told.
+func (t *teller) failed() (n int) {
+	for _, r := range t.done {
+		if !r.OK {
+			n++
+		}
+	}
+	return n
+}
