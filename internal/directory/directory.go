@@ -16,7 +16,7 @@ import (
 
 // Options of a Directory. The zero value is useful.
 type Options struct {
-	HeaderNames []string // sip.pass_headers: what templates may read as sip.NAME
+	PassHeaders []string // sip.pass_headers: what templates may read as sip.NAME
 	// AllowsPlain says that a credential may go to host:port without TLS, because
 	// the settings allow that host; nil: to loopback only.
 	AllowsPlain func(host, port string) bool

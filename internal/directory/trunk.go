@@ -196,7 +196,7 @@ func (b *builder) outbound(f outboundForm) Outbound {
 }
 
 func (b *builder) lookupEnv() lookup.Env {
-	return lookup.Env{HeaderNames: b.options.HeaderNames, Credentials: b.s, AllowsPlain: b.options.AllowsPlain}
+	return lookup.Env{HeaderNames: b.options.PassHeaders, Credentials: b.s, AllowsPlain: b.options.AllowsPlain}
 }
 
 // credential checks one. Which secret it needs is a matter of its type.

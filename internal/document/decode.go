@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"reflect"
@@ -102,11 +103,24 @@ func (d *Decoder) value(n *Node, pointer string, v reflect.Value) {
 	}
 }
 
+// Error is what a type's own reading (UnmarshalText, UnmarshalJSON) returns when
+// the fault has another code than bad_value.
+type Error struct{ Code, Text string }
+
+func (e *Error) Error() string { return e.Text }
+
 // foreign reports what a type's own reading says.
 func (d *Decoder) foreign(n *Node, pointer string, read func() error) {
-	if err := read(); err != nil {
-		d.Fault(n.Place, pointer, CodeValue, "%s", err)
+	err := read()
+	if err == nil {
+		return
 	}
+	code := CodeValue
+	var coded *Error
+	if errors.As(err, &coded) {
+		code = coded.Code
+	}
+	d.Fault(n.Place, pointer, code, "%s", err)
 }
 
 func (d *Decoder) fields(n *Node, pointer string, v reflect.Value) {
@@ -256,7 +270,7 @@ func ParseDuration(text string) (time.Duration, error) {
 func Suggest(name string, names []string) string {
 	best, at := "", len(name)/2+1
 	for _, n := range names {
-		if d := distance(strings.ToLower(name), n); d < at {
+		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < at {
 			best, at = n, d
 		}
 	}

@@ -33,6 +33,7 @@ items:
 anchor: &a {k: v}
 alias: *a
 tagged: !!str 12
+glued: {a: [127.0.0.1:80, udp://x:5, {b: c}, "d":e, f: g]}
 `
 	n, faults := Parse("f", []byte(text))
 	if faults != nil {
@@ -43,6 +44,7 @@ tagged: !!str 12
 		"/big": "1234567890123456789", "/key": "v", "/456": "number", "/yes": "true", "/block": "a\nb\n",
 		"/null_value": "", "/empty": "", "/list/0": "1", "/list/1/a": "b", "/items/0": "x", "/items/1/y": "z",
 		"/anchor/k": "v", "/alias/k": "v", "/tagged": "12",
+		"/glued/a/0": "127.0.0.1:80", "/glued/a/1": "udp://x:5", "/glued/a/2/b": "c", "/glued/a/3/d": "e", "/glued/a/4/f": "g",
 	} {
 		got, _ := n.At(pointer)
 		if got.Text != want {

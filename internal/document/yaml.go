@@ -141,7 +141,11 @@ func (r *yamlReader) value(n ast.Node, depth int) *Node {
 	case *ast.SequenceNode:
 		list := &Node{Type: List, Place: r.place(n)}
 		for _, item := range n.Values {
-			list.Items = append(list.Items, r.value(item, depth+1))
+			v := r.value(item, depth+1)
+			if text, ok := glued(item); ok && n.IsFlowStyle {
+				v = &Node{Type: Scalar, Place: r.keyPlace(item), Text: text, Plain: true}
+			}
+			list.Items = append(list.Items, v)
 		}
 		return list
 	case *ast.MappingNode:
@@ -150,6 +154,33 @@ func (r *yamlReader) value(n ast.Node, depth int) *Node {
 		return r.fields(n, []*ast.MappingValueNode{n}, depth)
 	}
 	return r.special(n, depth)
+}
+
+// glued undoes a misreading of the parser: within a list in braces it takes the
+// plain text 127.0.0.1:80 for the field 127.0.0.1 with the value 80. A field's
+// colon has a space behind it (YAML 1.2 §7.4.2).
+func glued(n ast.Node) (string, bool) {
+	if m, ok := n.(*ast.MappingNode); ok && len(m.Values) == 1 {
+		n = m.Values[0]
+	}
+	v, ok := n.(*ast.MappingValueNode)
+	if !ok || v.Start == nil || v.Value == nil {
+		return "", false
+	}
+	key, value := v.Key.GetToken(), v.Value.GetToken()
+	if _, isScalar := v.Value.(ast.ScalarNode); !isScalar || key == nil || value == nil ||
+		key.Indicator == token.QuotedScalarIndicator || value.Indicator == token.QuotedScalarIndicator ||
+		value.Position.Line != v.Start.Position.Line || value.Position.Column != v.Start.Position.Column+1 {
+		return "", false
+	}
+	return key.Value + ":" + value.Value, true
+}
+
+func (r *yamlReader) keyPlace(n ast.Node) Place {
+	if m, ok := n.(*ast.MappingNode); ok {
+		n = m.Values[0]
+	}
+	return r.place(n.(*ast.MappingValueNode).Key)
 }
 
 func (r *yamlReader) special(n ast.Node, depth int) *Node {
