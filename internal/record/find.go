@@ -96,16 +96,12 @@ func (w *Writer) Personal(ctx context.Context, number phone.E164, each func(Acco
 // Erase takes an outside number out of every ended call: times and outcome
 // stay, everything about the person goes.
 func (w *Writer) Erase(ctx context.Context, number phone.E164) (Erased, error) {
-	var erased Erased
-	err := w.ask(ctx, func() error {
-		if err := w.storeAll(); err != nil {
-			return err
-		}
-		var err error
-		erased, err = w.store.Erase(ctx, number)
-		return err
-	})
-	return erased, err
+	// Nothing older may come after the erasing. The goroutine itself stays free:
+	// a large database is erased slowly.
+	if err := w.Flush(ctx); err != nil {
+		return Erased{}, err
+	}
+	return w.store.Erase(ctx, number)
 }
 
 // Interrupted closes the calls that an earlier process left open and returns

@@ -71,8 +71,8 @@ func (db *DB) Erase(ctx context.Context, number phone.E164) (record.Erased, erro
 	if err != nil {
 		return erased, fail(what, err)
 	}
-	// Old pages stand in the log until it is folded in; secure_delete has
-	// blanked them in the database itself.
+	// secure_delete has blanked the rows in the database; the log has old pages
+	// until it is folded in.
 	_, err = db.write.ExecContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)")
 	return erased, fail(what, err)
 }
