@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/theory/jsonpath"
 )
@@ -151,7 +152,7 @@ func FuzzPath(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		ours, err := compilePath(text)
-		if !strings.HasPrefix(text, "$") || len(text) > 200 {
+		if !strings.HasPrefix(text, "$") || len(text) > 200 || !utf8.ValidString(text) {
 			return
 		}
 		theirs, theirErr := jsonpath.Parse(text)
