@@ -190,10 +190,6 @@ func challengeOf(t *testing.T, res *gosip.Response, algorithm string) challenge 
 				c.realm = strings.Trim(v, `"`)
 			case "nonce":
 				c.nonce = strings.Trim(v, `"`)
-			case "algorithm":
-				if v == algorithm {
-					defer func() {}()
-				}
 			}
 		}
 		if strings.Contains(h.Value(), "algorithm="+algorithm) {
