@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ringpath/ringpath/internal/document"
+	"github.com/ringpath/ringpath/internal/flow"
+	"github.com/ringpath/ringpath/internal/lookup"
 	"github.com/ringpath/ringpath/internal/phone"
 	"github.com/ringpath/ringpath/internal/secret"
 )
@@ -166,4 +168,30 @@ func (doc Document) Check(o Options) (*Snapshot, document.Faults) {
 func (doc Document) keepsStored(pointer string) bool {
 	n, _ := doc.root.At(pointer)
 	return text(n, "stored") == "true"
+}
+
+// CompileLookup checks a ring_to_api step that stands in no flow, for a test: a
+// YAML or JSON text with the fields of ring_to_api. The Lookup is nil when a
+// fault is more than a warning.
+func (d *Directory) CompileLookup(name string, text []byte) (*lookup.Lookup, document.Faults) {
+	root, faults := document.Parse(name, text)
+	if root == nil {
+		return nil, faults
+	}
+	var spec flow.RingToAPISpec
+	dec := document.Decoder{Faults: faults}
+	dec.Decode(root, "", &spec)
+	s := d.Snapshot()
+	env := lookup.Env{HeaderNames: d.options.PassHeaders, Credentials: s, AllowsPlain: d.options.AllowsPlain}
+	compiled, found := lookup.Compile(spec.Lookup, flow.LookupEnv(s, env))
+	faults = dec.Faults
+	for _, f := range found {
+		_, at := root.At(f.Pointer)
+		faults = append(faults, Fault{File: at.File, Line: at.Line, Column: at.Column, Pointer: f.Pointer, Code: f.Code, Message: f.Message, Warning: f.Warning})
+	}
+	faults.Sort()
+	if faults.Fatal() {
+		return nil, faults
+	}
+	return compiled, faults
 }

@@ -79,7 +79,7 @@ type step struct {
 // Env is what a flow is checked against.
 type Env struct {
 	People People
-	Lookup lookup.Env // Resolve and Region are filled in by Compile
+	Lookup lookup.Env // completed by LookupEnv
 }
 
 // compiler collects the faults of one flow. Pointers begin at the flow.
@@ -98,12 +98,18 @@ func (c *compiler) warn(pointer, code, format string, args ...any) {
 	c.faults[len(c.faults)-1].Warning = true
 }
 
+// LookupEnv completes what a lookup alone is checked against.
+func LookupEnv(people People, env lookup.Env) lookup.Env {
+	env.Region = people.Region()
+	env.Resolve = resolver{people: people}.resolve
+	return env
+}
+
 // Compile checks a flow and parses all of it: nothing is parsed during a call.
 // Faults' pointers begin at the flow ("/steps/0/next"). With a fault that is
 // more than a warning the Flow is nil.
 func Compile(spec Spec, env Env) (*Flow, document.Faults) {
-	env.Lookup.Region = env.People.Region()
-	env.Lookup.Resolve = resolver{people: env.People}.resolve
+	env.Lookup = LookupEnv(env.People, env.Lookup)
 	c := &compiler{env: env, flow: &Flow{ID: spec.ID, Name: spec.Name}}
 	if strings.TrimSpace(spec.Name) == "" {
 		c.fault("", CodeNoName, "a flow needs a name: numbers refer to it")

@@ -20,7 +20,17 @@ type Machine struct {
 	Availability func(phone.UserID) phone.Availability
 	Now          func() time.Time // nil: time.Now
 
-	test bool // lookups are tests: nothing that they learn is used for calls
+	// try marks a dry run: lookups are tests, and one that could change something
+	// at the API runs only when confirmed.
+	try, confirmed bool
+}
+
+// UnsafeError says that a dry run came to a lookup that sends a POST which is
+// not idempotent, and was not told that it may.
+type UnsafeError struct{ Flow, Step string }
+
+func (e *UnsafeError) Error() string {
+	return fmt.Sprintf("the step %q of the flow %q sends a POST that may change something at the API: confirm that it may be sent", e.Step, e.Flow)
 }
 
 // Reasons in notes of the kind "end" and of redirections.
@@ -68,6 +78,9 @@ func (m *Machine) Next(ctx context.Context, s State, e Event) (Result, error) {
 	case CallerLeft:
 		w.callerLeft()
 	}
+	if w.unsafe != nil {
+		return Result{}, w.unsafe
+	}
 	return Result{Do: w.do, State: w.s, Notes: w.notes}, nil
 }
 
@@ -102,6 +115,8 @@ type walk struct {
 	flow  *Flow
 	do    Action
 	notes []record.Note
+
+	unsafe error // an *UnsafeError: the dry run is over
 }
 
 func (w *walk) now() time.Time {

@@ -2,6 +2,7 @@ package flow
 
 import (
 	"encoding/json"
+	"strings"
 
 	"github.com/ringpath/ringpath/internal/lookup"
 	"github.com/ringpath/ringpath/internal/phone"
@@ -94,8 +95,13 @@ func (w *walk) redirect(s *step, to phone.Target) int {
 
 // ask runs the step's lookup and follows its exit.
 func (w *walk) ask(s *step) int {
+	if w.m.try && !w.m.confirmed && s.lookup.Unsafe() {
+		w.unsafe = &UnsafeError{Flow: w.flow.Name, Step: s.name}
+		w.end(phone.CauseFailed, "")
+		return s.next
+	}
 	began := w.now()
-	out := w.m.Lookups.Run(w.ctx, s.lookup, w.question())
+	out := w.m.Lookups.Run(w.ctx, s.lookup, w.m.Question(w.s.Call, w.s.Vars))
 	n := record.Note{
 		At: began, Kind: ringToAPI, Exit: string(out.Exit), Reason: string(out.Reason),
 		Value: out.Value, Show: out.Show, Dur: out.Dur, Detail: w.detail(out.Trace),
@@ -124,29 +130,29 @@ func (w *walk) ask(s *step) int {
 	return w.goTo(s, targets, out.Show)
 }
 
-// question is what the lookup may know of the call.
-func (w *walk) question() lookup.Request {
-	d := w.m.Directory
-	number, _ := d.Number(w.s.Call.Number)
+// Question is what a lookup may know of a call. Vars are input.* and saved.*.
+func (m *Machine) Question(call phone.CallFacts, vars map[string]string) lookup.Request {
+	d := m.Directory
+	number, _ := d.Number(call.Number)
 	r := lookup.Request{
-		Vars:    lookup.Vars{Call: w.s.Call, NumberName: number.Name, Input: w.vars("input."), Saved: w.vars("saved.")},
+		Vars:    lookup.Vars{Call: call, NumberName: number.Name, Input: within(vars, "input."), Saved: within(vars, "saved.")},
 		Region:  d.Region(),
-		Resolve: resolver{people: d, availability: w.m.Availability}.resolve,
-		Test:    w.m.test,
+		Resolve: resolver{people: d, availability: m.Availability}.resolve,
+		Test:    m.try,
 	}
 	r.Credentials, _ = d.(lookup.Credentials)
 	return r
 }
 
-// vars are the State's variables whose name begins with prefix, without it.
-func (w *walk) vars(prefix string) map[string]string {
+// within are the variables whose name begins with prefix, without it.
+func within(vars map[string]string, prefix string) map[string]string {
 	var out map[string]string
-	for name, value := range w.s.Vars {
-		if len(name) > len(prefix) && name[:len(prefix)] == prefix {
+	for name, value := range vars {
+		if short, ok := strings.CutPrefix(name, prefix); ok {
 			if out == nil {
 				out = make(map[string]string)
 			}
-			out[name[len(prefix):]] = value
+			out[short] = value
 		}
 	}
 	return out
@@ -158,7 +164,7 @@ func (w *walk) detail(t *lookup.Trace) json.RawMessage {
 	if t == nil || !keep.Trace {
 		return nil
 	}
-	if !w.m.test {
+	if !w.m.try {
 		w.m.Lookups.Cut(t, keep.Answers)
 	}
 	text, err := json.Marshal(t)
