@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"math/big"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -138,6 +139,9 @@ func FuzzNumbers(f *testing.F) {
 	})
 }
 
+// oddNot is a negation that the library takes and RFC 9535 does not know: !!.a, !5.
+var oddNot = regexp.MustCompile(`!\s*[^=(@$a-z\s]`)
+
 // FuzzPath: a path that the library takes is taken by us, and on documents of
 // small numbers both give the same nodes.
 func FuzzPath(f *testing.F) {
@@ -160,7 +164,7 @@ func FuzzPath(f *testing.F) {
 		case theirErr != nil:
 			return // numbers beyond int64 are ours alone
 		case err != nil:
-			if strings.Contains(err.Error(), "not in this version") || strings.Contains(text, "rp_") {
+			if strings.Contains(err.Error(), "not in this version") || strings.Contains(text, "rp_") || oddNot.MatchString(text) {
 				return
 			}
 			t.Fatalf("%q is a path, but: %v", text, err)

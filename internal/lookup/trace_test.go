@@ -1,0 +1,167 @@
+package lookup
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/ringpath/ringpath/internal/outbound"
+	"github.com/ringpath/ringpath/internal/phone"
+	"github.com/ringpath/ringpath/internal/secret"
+)
+
+// TestSecretsNeverShow: an API that echoes everything that it was sent, in all
+// spellings, and a secret that it should not know.
+func TestSecretsNeverShow(t *testing.T) {
+	const used, stored, short = `p/ss"wörd&0123456789-used`, "another-stored-secret", "pin9"
+	basic := base64.StdEncoding.EncodeToString([]byte("abc:" + used))
+	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Set-Cookie", "session="+stored+"-x; Path=/; HttpOnly")
+		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
+		body, _ := json.Marshal(map[string]any{"a": 456, "auth": r.Header.Get("Authorization"), "plain": used,
+			"query": url.QueryEscape(used), "slashes": strings.ReplaceAll(basic, "/", `\/`), "other": stored, "short": short, "in": "xx" + stored + "yy"})
+		answer(string(body))(w, r)
+	})
+	host := strings.TrimPrefix(s.URL, "http://")
+	creds := shelf{
+		"basic": {Name: "basic", Type: Basic, Username: "abc", Secret: secret.New(used), Hosts: []string{host}},
+		"query": {Name: "query", Type: APIKey, In: "query", Key: "k", Secret: secret.New(used), Hosts: []string{host}},
+		"other": {Name: "other", Secret: secret.New(stored)},
+		"short": {Name: "short", Secret: secret.New(short)},
+	}
+	for _, name := range []string{"basic", "query"} {
+		l := mustCompile(t, Spec{URL: s.URL, Credential: name, Response: Response{Path: Paths{"a"},
+			Show: map[string]string{"x": "other", "y": "plain"}}}, Env{})
+		o := NewEngine(newClient(t)).Run(t.Context(), l, testRequest(creds))
+		for _, limit := range []int{64 << 10, 2 << 10, 100, 30} {
+			o.Trace.Cut(limit, AnswersFull)
+			data, err := json.Marshal(o.Trace)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, hidden := range []string{"wörd", url.QueryEscape("wörd"), stored, short, basic, basic[:20]} {
+				if name == "query" && strings.HasPrefix(basic, hidden) {
+					continue // made of a user name that this lookup does not send
+				}
+				if strings.Contains(string(data), hidden) {
+					t.Errorf("%s, %d bytes: %q shows in %s", name, limit, hidden, data)
+				}
+			}
+		}
+		v := view(t, o)
+		if got := v.Attempts[0].Headers["Set-Cookie"]; got != "session=••••; Path=/; HttpOnly" {
+			t.Errorf("Set-Cookie %q", got)
+		}
+		if name == "query" && !strings.HasSuffix(v.Attempts[0].Request.URL, "?k=••••used") {
+			t.Errorf("URL %q", v.Attempts[0].Request.URL)
+		}
+	}
+}
+
+func TestCut(t *testing.T) {
+	const at = 7000
+	long := `{"p":"` + strings.Repeat("é", at) + `","a":456,"q":"` + strings.Repeat("z", at) + `"}`
+	engine := NewEngine(newClient(t))
+	run := func(body string) Outcome {
+		s := serve(t, answer(body))
+		return engine.Run(t.Context(), mustCompile(t, Spec{URL: s.URL, Response: Response{Path: Paths{"a"}}}, Env{}), testRequest(nil))
+	}
+	matched, unknown := run(long), run(strings.Replace(long, "456", "9", 1))
+	tests := []struct {
+		name    string
+		outcome Outcome
+		cut     func(*Trace)
+		min     int
+		max     int
+		node    bool
+	}{
+		{"test", matched, func(*Trace) {}, len(long), len(long), true},
+		{"matched", matched, func(tr *Trace) { engine.Cut(tr, AnswersFull) }, 2000, 2048, true},
+		{"not matched", unknown, func(tr *Trace) { engine.Cut(tr, AnswersFull) }, otherKeep - 3, otherKeep, false},
+		{"chosen", matched, func(tr *Trace) { engine.Cut(tr, AnswersChosen) }, 0, 0, false},
+		{"none", matched, func(tr *Trace) { engine.Cut(tr, AnswersNone) }, 0, 0, false},
+	}
+	for _, tt := range tests {
+		tt.cut(tt.outcome.Trace)
+		v := view(t, tt.outcome)
+		a := v.Attempts[0]
+		if len(a.Answer) < tt.min || len(a.Answer) > tt.max || a.Truncated != (len(a.Answer) < len(long)) {
+			t.Errorf("%s: %d bytes, truncated %v", tt.name, len(a.Answer), a.Truncated)
+		}
+		if tt.node && (!strings.Contains(a.Answer, `"a":456,`) || !strings.HasPrefix(long[a.Offset:], a.Answer)) {
+			t.Errorf("%s: no node in %d bytes from %d", tt.name, len(a.Answer), a.Offset)
+		}
+		if value := v.Candidates[0].Value; (value == "") != (tt.name == "none") {
+			t.Errorf("%s: value %q", tt.name, value)
+		}
+	}
+	for range 2 * maxLargeTraces { // the allowance of this second
+		engine.Cut(unknown.Trace, AnswersFull)
+	}
+	if a := view(t, unknown).Attempts[0]; len(a.Answer) > matchedKeep {
+		t.Errorf("%d bytes after the allowance", len(a.Answer))
+	}
+}
+
+func TestEverySentence(t *testing.T) {
+	reasons := map[Exit][]Reason{
+		NoMatch:       {ReasonNoCallerNumber, ReasonEmptyVariable, ReasonPathMissing, ReasonPathNull, ReasonEmptyList, ReasonEmptyBody, ReasonEmptyStatus},
+		UnknownTarget: {ReasonUnknownUser, ReasonUnknownTeam, ReasonUnknownNumber, ReasonBadNumber, ReasonNotAllowed, ReasonWrongKind},
+		Failed: {ReasonDisabled, ReasonUnsafeValue, ReasonTimeout, ReasonDNS, ReasonRefused, ReasonReset, ReasonTLS, ReasonRedirect,
+			ReasonHTTP401, ReasonHTTP403, ReasonHTTP404, ReasonHTTP429, ReasonHTTP4xx, ReasonHTTP5xx, ReasonNotJSON, ReasonTooLarge,
+			ReasonTooDeep, ReasonBlockedAddress, ReasonOverloaded, ReasonMissingSecret, ReasonCancelled},
+	}
+	seen := map[string]Reason{}
+	for exit, list := range reasons {
+		for _, r := range list {
+			l := mustCompile(t, Spec{URL: "https://crm.example/", Response: Response{Path: Paths{"a"}}}, Env{})
+			x := run{l: l, req: &Request{}, trace: &Trace{keep: testKeep}}
+			x.trace.attempts = []*attempt{{msg: &message{url: new(url.URL)}, status: 200, respHeader: http.Header{}}}
+			x.param("credential", "Aircall")
+			x.end(exit, r)
+			s := x.trace.View().Sentence
+			if before, twice := seen[s]; twice && !(r == ReasonHTTP401 || r == ReasonHTTP403) || s == "" || strings.Contains(s, "%!") {
+				t.Errorf("%s %s (as %s): %q", exit, r, before, s)
+			}
+			seen[s] = r
+		}
+	}
+	x := run{l: mustCompile(t, Spec{URL: "https://crm.example/", Response: Response{Path: Paths{"a"}}}, Env{}), req: &Request{}, trace: &Trace{}}
+	x.trace.attempts = []*attempt{{msg: &message{url: new(url.URL)}, status: 401, respHeader: http.Header{}}}
+	x.param("credential", "Aircall")
+	x.end(Failed, ReasonHTTP401)
+	if v := x.trace.View(); !strings.HasPrefix(v.Sentence, "401: the API rejected the credential Aircall; check its token") || v.Help == "" {
+		t.Errorf("%q %q", v.Sentence, v.Help)
+	}
+}
+
+// A withheld caller, an in-process answer and a second attempt in one trace.
+func TestTraceOfOwnAPI(t *testing.T) {
+	client, err := outbound.New(outbound.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	n := 0
+	own := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if n++; n == 1 {
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		}
+		answer(`{"calls":[{"user":{"id":456}}]}`)(w, r)
+	})
+	if err := client.SetOwn(own, nil, "http://192.0.2.1:8080"); err != nil {
+		t.Fatal(err)
+	}
+	creds := shelf{"own": {Name: "own", Type: Bearer, Secret: secret.New("x-y-z"), Hosts: []string{"192.0.2.1:8080"}}}
+	l := mustCompile(t, Spec{URL: "http://192.0.2.1:8080/v1/calls", Credential: "own", Response: Response{Path: Paths{"calls[0].user.id"}}}, Env{})
+	o := NewEngine(client).Run(t.Context(), l, testRequest(creds))
+	v := view(t, o)
+	if o.Target != phone.UserTarget(456) || len(v.Attempts) != 2 || v.Attempts[0].Status != 503 ||
+		v.Attempts[1].Address != "in process" || v.Attempts[0].Error != ReasonHTTP5xx {
+		t.Errorf("%s %s: %+v", o.Exit, o.Reason, v.Attempts)
+	}
+}
