@@ -34,7 +34,8 @@ import (
 type Options struct {
 	Settings config.Settings
 	Version  string
-	Logger   *slog.Logger // nil: none
+	Document directory.Document // applied before the first call; may be empty
+	Logger   *slog.Logger       // nil: none
 }
 
 // App is the whole program. Its exported parts are for whoever starts it.
@@ -111,8 +112,17 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	a.onClose(db.Close)
-	if a.Directory, err = directory.Open(ctx, db, box, directory.Options{PassHeaders: a.settings.SIP.PassHeaders}); err != nil {
+	o := DirectoryOptions(a.settings)
+	o.Logger = a.log
+	if a.Directory, err = directory.Open(ctx, db, box, o); err != nil {
 		return err
+	}
+	if doc := a.options.Document; !doc.Empty() {
+		plan, err := a.Directory.Apply(ctx, doc, directory.ApplyOptions{})
+		if err != nil {
+			return err
+		}
+		a.log.Info("directory applied", "changes", len(plan.Changes), "revision", plan.Revision)
 	}
 	if a.Keys, err = access.Open(ctx, db); err != nil {
 		return err
@@ -134,6 +144,29 @@ func (a *App) openStore(ctx context.Context) error {
 	}
 	a.onClose(func() error { return within(10*time.Second, a.Records.Close) })
 	return nil
+}
+
+// DirectoryOptions are the settings that directory documents are checked by.
+func DirectoryOptions(s config.Settings) directory.Options {
+	return directory.Options{
+		PassHeaders: s.SIP.PassHeaders,
+		AllowsPlain: func(host, port string) bool { return allows(s.Lookup.Allow, host, port) },
+	}
+}
+
+// allows says that lookup.allow lets lookups reach host:port, so that a
+// credential may go there without TLS.
+func allows(allow []string, host, port string) bool {
+	ip, notIP := netip.ParseAddr(host)
+	for _, entry := range allow {
+		if entry == net.JoinHostPort(host, port) || entry == host {
+			return true
+		}
+		if p, err := netip.ParsePrefix(entry); err == nil && notIP == nil && p.Contains(ip) {
+			return true
+		}
+	}
+	return false
 }
 
 // background runs f until the app closes, before anything opened earlier does.
