@@ -11,6 +11,7 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 
 	"github.com/ringpath/ringpath/internal/access"
+	"github.com/ringpath/ringpath/internal/flow"
 )
 
 // maxRESTBody bounds a document sent to /api: thousands of users fit.
@@ -51,6 +52,7 @@ func (s *Server) rest(mux *http.ServeMux) {
 		config.Servers = []*huma.Server{{URL: s.base()}}
 	}
 	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[Problem]())
+	config.Components.Schemas.RegisterTypeAlias(reflect.TypeFor[flow.Span](), reflect.TypeFor[string]())
 	h := humago.New(mux, config)
 	s.directoryOperations(h)
 	s.lookupOperations(h)

@@ -18,9 +18,6 @@ import (
 	"github.com/ringpath/ringpath/internal/record"
 )
 
-// maxList bounds a page of /api.
-const maxList = 200
-
 // CallSummary is a call as lists of /api show it. (huma sees embedded structs
 // only when they are exported.)
 type CallSummary struct {
