@@ -3,7 +3,6 @@ package lookup
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -32,7 +31,7 @@ type Request struct {
 	Region      string      // company.default_region, how national numbers are read; empty: not at all
 	Credentials Credentials // of the directory revision that the call began with
 	Resolve     Resolve     // required
-	Test        bool        // "Test response": nothing that it learns is used for calls
+	Test        bool        // "Test response": its trace keeps 64 KiB of an answer, whatever Cut says
 }
 
 // Limits of an Engine.
@@ -44,20 +43,25 @@ const (
 // Engine asks. It may serve any number of calls at once. Make it with NewEngine.
 type Engine struct {
 	client *outbound.Client
-	slots  sync.Map // origin → *atomic.Int64: requests under way
 	large  *rate.Limiter
+
+	mu   sync.Mutex
+	busy map[string]int // origin → requests under way; guarded by mu
 }
 
 // NewEngine makes an engine that reaches APIs by client.
 func NewEngine(client *outbound.Client) *Engine {
-	return &Engine{client: client, large: rate.NewLimiter(maxLargeTraces, maxLargeTraces)}
+	return &Engine{client: client, large: rate.NewLimiter(maxLargeTraces, maxLargeTraces), busy: map[string]int{}}
 }
 
 // Run asks once. It never fails: an Outcome is always one of the four exits. It
 // ends within the lookup's timeout, and at once when ctx is cancelled.
 func (e *Engine) Run(ctx context.Context, l *Lookup, r Request) Outcome {
 	x := run{engine: e, l: l, req: &r, start: time.Now()}
-	x.trace = &Trace{budget: l.timeout, credentials: r.Credentials, keep: testKeep}
+	x.trace = &Trace{budget: l.timeout, credentials: r.Credentials, keep: otherKeep, test: r.Test}
+	if r.Test {
+		x.trace.keep = testKeep
+	}
 	if l.disabled {
 		return x.end(Failed, ReasonDisabled)
 	}
@@ -75,16 +79,19 @@ func (e *Engine) Run(ctx context.Context, l *Lookup, r Request) Outcome {
 
 // take reserves one of an origin's slots.
 func (e *Engine) take(origin string) (release func(), ok bool) {
-	v, found := e.slots.Load(origin)
-	if !found {
-		v, _ = e.slots.LoadOrStore(origin, new(atomic.Int64))
-	}
-	n := v.(*atomic.Int64)
-	if n.Add(1) > maxPerOrigin {
-		n.Add(-1)
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.busy[origin] >= maxPerOrigin {
 		return nil, false
 	}
-	return func() { n.Add(-1) }, true
+	e.busy[origin]++
+	return func() {
+		e.mu.Lock()
+		defer e.mu.Unlock()
+		if e.busy[origin]--; e.busy[origin] == 0 {
+			delete(e.busy, origin)
+		}
+	}, true
 }
 
 // How much of an answer a trace keeps (spec/privacy.md), in bytes.
@@ -98,6 +105,9 @@ const (
 // around the chosen node when matched, 16 KiB otherwise, but that for ten calls
 // a second only. A test's trace is not cut.
 func (e *Engine) Cut(t *Trace, answers Answers) {
+	if t.test {
+		return
+	}
 	limit := matchedKeep
 	if t.exit != Matched && e.large.Allow() {
 		limit = otherKeep

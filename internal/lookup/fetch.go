@@ -130,10 +130,21 @@ func (x *run) fetch(ctx context.Context) ([]byte, bool) {
 		}
 		pause, again := x.again(a)
 		if !again || n == x.l.retries || !wait(ctx, pause) {
+			x.params(a)
 			x.end(exitOf(a.reason), a.reason)
 			return nil, false
 		}
 	}
+}
+
+// params says of the last attempt what its sentence is made of.
+func (x *run) params(a *attempt) {
+	if a.status == 0 {
+		return
+	}
+	x.param("status", itoa(a.status))
+	x.param("location", a.respHeader.Get("Location"))
+	x.param("retry_after", a.respHeader.Get("Retry-After"))
 }
 
 // wait pauses for d, if there is time for it and for something after it.

@@ -27,8 +27,8 @@ type mask struct{ text, shown string }
 
 type masks []mask
 
-// masks collects the secrets that this trace may hold, in the spellings in which
-// they travel.
+// masks collects the secrets that this trace may hold: the one that was sent in
+// all spellings in which it travels, the others as they are.
 func (t *Trace) masks() masks {
 	var m masks
 	if len(t.attempts) > 0 {
@@ -37,26 +37,28 @@ func (t *Trace) masks() masks {
 			// Its end gives away the secret's end, whatever its own length.
 			m = m.add(strings.TrimPrefix(cred.headerValue(), "Basic "), secret.Mask)
 		}
-		m = m.addSecret(cred.Secret)
+		if text := cred.Secret.Reveal(); len(text) >= minMasked {
+			m = m.add(text, shownAs(text))
+		}
 	}
 	if all, ok := t.credentials.(Secrets); ok {
 		for _, s := range all.Secrets() {
-			m = m.addSecret(s)
+			if text := s.Reveal(); len(text) >= minMasked {
+				m = append(m, mask{text, shownAs(text)})
+			}
 		}
 	}
 	return m
 }
 
-func (m masks) addSecret(s secret.Text) masks {
-	text := s.Reveal()
-	if len(text) < minMasked {
-		return m
+// shownAs stands for a secret: a long one keeps its end, so that it can be told
+// from others.
+func shownAs(text string) string {
+	if len(text) < tailFrom {
+		return secret.Mask
 	}
-	shown := secret.Mask
-	if len(text) >= tailFrom {
-		shown += clipStart(text, 4)
-	}
-	return m.add(text, shown)
+	r := []rune(text)
+	return secret.Mask + string(r[max(0, len(r)-4):])
 }
 
 // add takes a text in all its spellings, the plain one first.
@@ -73,12 +75,6 @@ func (m masks) add(text, shown string) masks {
 		}
 	}
 	return m
-}
-
-// clipStart is the last n characters of s.
-func clipStart(s string, n int) string {
-	r := []rune(s)
-	return string(r[max(0, len(r)-n):])
 }
 
 // text masks every secret in s.

@@ -103,7 +103,7 @@ func (t *Trace) answered(p map[string]string, last *attempt) string {
 		return "404: there is nothing at this address; check the url. If the API says 404 for \"nobody\", add 404 to response.empty_on."
 	case ReasonHTTP429:
 		s := "429: the API was asked too often"
-		if after := last.respHeader.Get("Retry-After"); after != "" {
+		if after := p["retry_after"]; after != "" {
 			s += " and wants a pause (Retry-After: " + clip(after, 40) + ")"
 		}
 		return s + "."
@@ -112,7 +112,7 @@ func (t *Trace) answered(p map[string]string, last *attempt) string {
 	case ReasonHTTP5xx:
 		return fmt.Sprintf("%d: the API has trouble of its own; try again, or ask its operator.", last.status)
 	case ReasonRedirect:
-		return fmt.Sprintf("%d: the API points to %q. Redirects are never followed: write the final address as the url.", last.status, clip(last.respHeader.Get("Location"), 300))
+		return fmt.Sprintf("%d: the API points to %q. Redirects are never followed: write the final address as the url.", last.status, clip(p["location"], 300))
 	case ReasonNotJSON:
 		return fmt.Sprintf("%d, but the answer is not JSON (Content-Type %q). Check that the url is the API's and not a web page's.", last.status, clip(last.respHeader.Get("Content-Type"), 100))
 	case ReasonTooLarge:

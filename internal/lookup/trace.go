@@ -35,8 +35,9 @@ type Trace struct {
 	budget      time.Duration
 	spent       time.Duration
 	credentials Credentials
-	keep        int
+	keep        int     // bytes of an answer
 	answers     Answers // empty: full
+	test        bool
 }
 
 // attempt is one request and what came of it.

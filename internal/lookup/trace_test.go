@@ -65,11 +65,13 @@ func TestCut(t *testing.T) {
 	const at = 7000
 	long := `{"p":"` + strings.Repeat("é", at) + `","a":456,"q":"` + strings.Repeat("z", at) + `"}`
 	engine := NewEngine(newClient(t))
-	run := func(body string) Outcome {
+	run := func(body string, test bool) Outcome {
 		s := serve(t, answer(body))
-		return engine.Run(t.Context(), mustCompile(t, Spec{URL: s.URL, Response: Response{Path: Paths{"a"}}}, Env{}), testRequest(nil))
+		req := testRequest(nil)
+		req.Test = test
+		return engine.Run(t.Context(), mustCompile(t, Spec{URL: s.URL, Response: Response{Path: Paths{"a"}}}, Env{}), req)
 	}
-	matched, unknown := run(long), run(strings.Replace(long, "456", "9", 1))
+	matched, unknown := run(long, false), run(strings.Replace(long, "456", "9", 1), false)
 	tests := []struct {
 		name    string
 		outcome Outcome
@@ -78,7 +80,8 @@ func TestCut(t *testing.T) {
 		max     int
 		node    bool
 	}{
-		{"test", matched, func(*Trace) {}, len(long), len(long), true},
+		{"test", run(long, true), func(tr *Trace) { engine.Cut(tr, AnswersNone) }, len(long), len(long), true},
+		{"not cut", matched, func(*Trace) {}, otherKeep - 3, otherKeep, true},
 		{"matched", matched, func(tr *Trace) { engine.Cut(tr, AnswersFull) }, 2000, 2048, true},
 		{"not matched", unknown, func(tr *Trace) { engine.Cut(tr, AnswersFull) }, otherKeep - 3, otherKeep, false},
 		{"chosen", matched, func(tr *Trace) { engine.Cut(tr, AnswersChosen) }, 0, 0, false},
