@@ -74,6 +74,10 @@ func (s *Server) account(username string) (registrar.Account, bool) {
 // request (RFC 3261 §8.2.7).
 func (a *addresses) tag(in *stack.Incoming) string {
 	req := in.Request
-	sum := sha256.Sum256([]byte(req.CallID().Value() + "\x00" + tagOf(req.From().Params) + "\x00" + stack.Param(req.Via().Params, "branch")))
+	text := stack.Param(req.Via().Params, "branch")
+	if stack.Complete(req) {
+		text += "\x00" + req.CallID().Value() + "\x00" + tagOf(req.From().Params)
+	}
+	sum := sha256.Sum256([]byte(text))
 	return hex.EncodeToString(sum[:8])
 }

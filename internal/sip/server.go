@@ -193,10 +193,13 @@ func (s *Server) hangUpAll() {
 // handle is where every request begins that no transaction knows.
 func (s *Server) handle(in *stack.Incoming) {
 	req := in.Request
-	if !stack.WellFormed(req) {
-		return // an answer would repeat what is wrong with it
-	}
-	if req.IsAck() {
+	switch {
+	case !stack.Clean(req) || req.Via() == nil:
+		return // an answer would repeat what is wrong with it, or reach nobody
+	case in.Broken != 0 || !stack.Complete(req):
+		s.refuseBroken(in)
+		return
+	case req.IsAck():
 		s.ack(in)
 		return
 	}
@@ -214,6 +217,15 @@ func (s *Server) handle(in *stack.Incoming) {
 	default:
 		s.newRequest(in)
 	}
+}
+
+// refuseBroken answers a request that cannot be read, if it comes from somebody
+// whom we know; a stranger's is dropped.
+func (s *Server) refuseBroken(in *stack.Incoming) {
+	if trunk, registered := s.trusted(in.Flow.Remote); !trunk && !registered || in.Request.IsAck() {
+		return
+	}
+	s.refuse(in, max(in.Broken, 400))
 }
 
 // newRequest handles a request outside a dialog.

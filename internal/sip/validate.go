@@ -39,12 +39,12 @@ var known = map[string]bool{
 }
 
 // validate checks what the parser lets through (RFC 3261 §8.2, §16.3; the cases
-// of RFC 4475). The request is well formed: it can be answered. Nil: it may go on.
+// of RFC 4475). The request is complete and clean. Nil: it may go on.
 func validate(req *sip.Request) *refusal {
 	if !strings.EqualFold(req.SipVersion, "SIP/2.0") {
 		return &refusal{status: 505}
 	}
-	if !stack.Readable(req) || !inBounds(req) || !strings.EqualFold(string(req.Method), string(req.CSeq().MethodName)) {
+	if !inBounds(req) || !strings.EqualFold(string(req.Method), string(req.CSeq().MethodName)) {
 		return &refusal{status: 400}
 	}
 	if r := validateTarget(&req.Recipient); r != nil {

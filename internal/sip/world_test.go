@@ -28,6 +28,9 @@ const (
 	serverAddr = "192.0.2.10:5060"
 	mainNumber = phone.E164("+14155550100")
 	password   = "correct horse battery"
+
+	// longName makes a REGISTER as long as real ones are: both challenges fit.
+	longName = "Some Phone 1.2.3 (some platform 4.5.6; some library 7.8.9; build 2026-01-01; x86_64-linux-gnu)"
 )
 
 // office is a directory of three users with a phone each, and one trunk.
@@ -123,6 +126,7 @@ func run(t *testing.T, net simnet.Options, change func(*sip.Options), test func(
 			t.Fatal(err)
 		}
 		w.server = server
+		t.Cleanup(w.close) // also when the test has failed: a bubble must not be left running
 		test(w)
 		w.leaveNothing()
 	})
@@ -138,14 +142,18 @@ func (w *world) leaveNothing() {
 	if n := w.media.Sessions(); n != 0 {
 		w.t.Errorf("%d media sessions are left", n)
 	}
+	w.close()
+	if n := w.net.Open(); n != 0 {
+		w.t.Errorf("%d sockets are left", n)
+	}
+}
+
+func (w *world) close() {
 	if err := w.server.Close(); err != nil {
 		w.t.Errorf("close: %v", err)
 	}
 	w.phones.Close()
 	_ = w.media.Close()
-	if n := w.net.Open(); n != 0 {
-		w.t.Errorf("%d sockets are left", n)
-	}
 }
 
 // endpoint makes a scripted endpoint; it is gone when the test function returns.
@@ -168,7 +176,7 @@ func (w *world) phone(user, addr string) *phonetest.Phone {
 // register sends a REGISTER, answers the challenge, and expects status.
 func register(t *testing.T, p *phonetest.Phone, aor, user, password, algorithm string, expires, status int) {
 	t.Helper()
-	text := "REGISTER sip:192.0.2.10 SIP/2.0\nFrom: <sip:%[1]s@192.0.2.10>;tag=r\nTo: <sip:%[1]s@192.0.2.10>\nCall-ID: reg-%[2]s\nCSeq: %[3]d REGISTER\nContact: <sip:%[1]s@%[2]s>\nExpires: %[4]d\nMax-Forwards: 70\nUser-Agent: a phone with a long name, so that both challenges fit\n%[5]s"
+	text := "REGISTER sip:192.0.2.10 SIP/2.0\nFrom: <sip:%[1]s@192.0.2.10>;tag=r\nTo: <sip:%[1]s@192.0.2.10>\nCall-ID: reg-%[2]s\nCSeq: %[3]d REGISTER\nContact: <sip:%[1]s@%[2]s>\nExpires: %[4]d\nMax-Forwards: 70\nUser-Agent: " + longName + "\n%[5]s"
 	p.Send(text, aor, p.Addr(), 1, expires, "")
 	res := p.Response(401)
 	c := challengeOf(t, res, algorithm)

@@ -83,13 +83,21 @@ type Head struct {
 	tagged                                     bool   // To has its tag: a request within a dialog
 }
 
-// NewHead takes what a response needs from a well-formed request that came from
-// source.
+// NewHead takes what a response needs from a request that came from source. What
+// the request lacks, its (refusing) answer lacks too.
 func NewHead(req *sip.Request, source netip.AddrPort) *Head {
-	h := &Head{
-		from: req.From().Value(), to: req.To().Value(),
-		callID: req.CallID().Value(), cseq: req.CSeq().Value(),
-		tagged: Param(req.To().Params, "tag") != "",
+	h := &Head{}
+	if v := req.From(); v != nil {
+		h.from = v.Value()
+	}
+	if v := req.To(); v != nil {
+		h.to, h.tagged = v.Value(), Param(v.Params, "tag") != ""
+	}
+	if v := req.CallID(); v != nil {
+		h.callID = v.Value()
+	}
+	if v := req.CSeq(); v != nil {
+		h.cseq = v.Value()
 	}
 	var vias, routes strings.Builder
 	for _, any := range req.Headers() {
@@ -147,14 +155,15 @@ func (h *Head) Wire(r Response) []byte {
 	b = append(b, r.Reason...)
 	b = append(b, "\r\n"...)
 	b = append(b, h.vias...)
-	b = line(b, "From", h.from)
 	to := h.to
-	if !h.tagged && r.Tag != "" && r.Status != 100 {
+	if to != "" && !h.tagged && r.Tag != "" && r.Status != 100 {
 		to += ";tag=" + r.Tag
 	}
-	b = line(b, "To", to)
-	b = line(b, "Call-ID", h.callID)
-	b = line(b, "CSeq", h.cseq)
+	for _, l := range [...]Header{{"From", h.from}, {"To", to}, {"Call-ID", h.callID}, {"CSeq", h.cseq}} {
+		if l.Value != "" {
+			b = line(b, l.Name, l.Value)
+		}
+	}
 	if r.Status > 100 && r.Status < 300 {
 		b = append(b, h.recordRoutes...)
 	}
@@ -207,28 +216,30 @@ func set(ps *sip.HeaderParams, name, value string) {
 	*ps = append(*ps, sip.HeaderKV{K: name, V: value})
 }
 
-// Readable is false for a request that could be parsed only in part.
-func Readable(req *sip.Request) bool { return req.GetHeader(unreadable) == nil }
-
-// wellFormed says that a message has what it takes to answer it or to sort it to
-// its transaction, and that its headers can be repeated: no control characters.
-func wellFormed(m interface {
+// Message is what requests and responses have in common.
+type Message interface {
 	Headers() []sip.Header
 	Via() *sip.ViaHeader
 	From() *sip.FromHeader
 	To() *sip.ToHeader
 	CallID() *sip.CallIDHeader
 	CSeq() *sip.CSeqHeader
-}) bool {
-	if m.Via() == nil || m.From() == nil || m.To() == nil || m.CallID() == nil || m.CSeq() == nil {
-		return false
-	}
+}
+
+// Complete says that a message has the five headers that every one needs.
+func Complete(m Message) bool {
+	return m.Via() != nil && m.From() != nil && m.To() != nil && m.CSeq() != nil && m.CallID() != nil && m.CallID().Value() != ""
+}
+
+// Clean says that no header of a message holds a control character, so that it
+// can be repeated in an answer.
+func Clean(m Message) bool {
 	for _, h := range m.Headers() {
 		if hasControl(h.Name()) || hasControl(h.Value()) {
 			return false
 		}
 	}
-	return m.CallID().Value() != ""
+	return true
 }
 
 func hasControl(s string) bool {
@@ -239,10 +250,6 @@ func hasControl(s string) bool {
 	}
 	return false
 }
-
-// WellFormed says that a request can be answered: it has the five headers that a
-// response repeats, and no control characters in any.
-func WellFormed(req *sip.Request) bool { return wellFormed(req) }
 
 // ReasonPhrase is the text of a status (RFC 3261 §21); empty for unknown ones,
 // so that no peer's text is passed on.

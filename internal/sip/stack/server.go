@@ -15,8 +15,11 @@ type Incoming struct {
 	Request *sip.Request
 	Flow    Flow   // Remote is the packet's source
 	Raw     []byte // the datagram, until Handle returns; nil over TCP
-	stack   *Stack
-	key     string
+	// Broken, if not 0, is the status that a request deserves of which only the
+	// headers could be read that an answer repeats.
+	Broken int
+	stack  *Stack
+	key    string
 }
 
 // Reply answers without a transaction: once, and again whenever the request is

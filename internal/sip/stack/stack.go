@@ -189,7 +189,7 @@ func (s *Stack) server(key string) *Server {
 }
 
 func (s *Stack) response(res *sip.Response, f Flow, raw []byte) {
-	if !wellFormed(res) {
+	if !Complete(res) || !Clean(res) {
 		s.opts.Malformed(f.Remote, errMalformed)
 		return
 	}

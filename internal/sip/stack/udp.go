@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/emiago/sipgo/sip"
@@ -94,37 +95,71 @@ func (u *udpEnd) packet(data []byte, from netip.AddrPort) {
 	if isKeepAlive(data) || len(data) > MaxMessage || !u.stack.opts.Admit("udp", from, data) {
 		return
 	}
+	flow := Flow{Transport: "udp", Local: u.local, Remote: from, end: u}
 	msg, err := u.stack.parse(data)
-	if err != nil {
-		u.stack.opts.Malformed(from, err)
+	if err == nil {
+		u.stack.message(msg, flow, data)
+		return
 	}
-	if msg != nil {
-		u.stack.message(msg, Flow{Transport: "udp", Local: u.local, Remote: from, end: u}, data)
+	u.stack.opts.Malformed(from, err)
+	if req, status := u.stack.salvage(data); req != nil {
+		u.stack.opts.Handle(&Incoming{Request: req, Flow: flow, Broken: status, stack: u.stack})
 	}
 }
 
-// parse gives a message, or an error, or both for a request whose head was
-// readable and whose rest was not: it deserves a 400.
 func (s *Stack) parse(data []byte) (msg sip.Message, err error) {
 	defer func() { // a fault of the parser is the sender's message lost, not the program
 		if r := recover(); r != nil {
 			msg, err = nil, fmt.Errorf("%w: %v", errMalformed, r)
 		}
 	}()
-	msg, err = s.parser.ParseSIP(data)
-	if err == nil {
-		return msg, nil
-	}
-	if req, ok := msg.(*sip.Request); ok && req != nil && wellFormed(req) {
-		req.AppendHeader(sip.NewHeader(unreadable, ""))
-		return req, err
-	}
-	return nil, err
+	return s.parser.ParseSIP(data)
 }
 
-// unreadable is put on requests that were parsed in part. No peer can send it:
-// it is no header name.
-const unreadable = "\x00unreadable"
+// salvage reads of a request that does not parse what an answer repeats, and says
+// which status it deserves (RFC 4475 §3.1.2). Nil: not even that can be read.
+func (s *Stack) salvage(data []byte) (req *sip.Request, status int) {
+	head, _, _ := bytes.Cut(data, []byte("\r\n\r\n"))
+	first, rest, _ := strings.Cut(string(head), "\r\n")
+	method, target, _ := strings.Cut(first, " ")
+	if !strings.Contains(target, "SIP/2.0") || len(method) > 32 || strings.HasPrefix(method, "SIP/") || hasControl(first) {
+		return nil, 0
+	}
+	text := method + " sip:unreadable.invalid SIP/2.0\r\n"
+	rest = strings.NewReplacer("\r\n ", " ", "\r\n\t", " ").Replace(rest) // folded lines
+	for line := range strings.SplitSeq(rest, "\r\n") {
+		name, _, _ := strings.Cut(line, ":")
+		if repeated[strings.ToLower(strings.TrimSpace(name))] {
+			text += line + "\r\n"
+		}
+	}
+	msg, err := s.parse([]byte(text + "\r\n"))
+	req, ok := msg.(*sip.Request)
+	if err != nil || !ok || !Complete(req) || !Clean(req) {
+		return nil, 0
+	}
+	scheme, _, hasScheme := strings.Cut(target, ":")
+	if hasScheme && isScheme(scheme) && !strings.EqualFold(scheme, "sip") && !strings.EqualFold(scheme, "sips") && !strings.EqualFold(scheme, "tel") {
+		return req, 416
+	}
+	return req, 400
+}
+
+// repeated are the headers that a response repeats, with their short forms.
+var repeated = map[string]bool{
+	"via": true, "v": true, "from": true, "f": true, "to": true, "t": true, "call-id": true, "i": true, "cseq": true,
+}
+
+func isScheme(s string) bool {
+	for _, c := range []byte(s) {
+		if c|0x20 < 'a' || c|0x20 > 'z' {
+			if !strings.ContainsRune("0123456789+-.", rune(c)) {
+				return false
+			}
+		}
+	}
+	return s != ""
+}
 
 // isKeepAlive knows the empty packets that phones send to keep a NAT open (RFC
 // 5626 §3.5.1, and NULs).
