@@ -31,14 +31,15 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // rig is a server on a real database, with a key for each scope.
 type rig struct {
 	*Server
-	t       *testing.T
-	dir     *directory.Directory
-	records *record.Writer
-	keys    map[access.Scope]credential
-	states  map[phone.UserID]phone.Availability
-	live    []record.Call
-	notOK   error
-	now     time.Time
+	t        *testing.T
+	dir      *directory.Directory
+	outbound *outbound.Client
+	records  *record.Writer
+	keys     map[access.Scope]credential
+	states   map[phone.UserID]phone.Availability
+	live     []record.Call
+	notOK    error
+	now      time.Time
 }
 
 type credential struct{ id, token string }
@@ -61,7 +62,7 @@ func newRig(t *testing.T, change ...func(*Deps)) *rig {
 	client, err := outbound.New(outbound.Options{Allow: []string{"127.0.0.0/8"}})
 	must(t, err)
 
-	r := &rig{t: t, dir: dir, records: writer, now: exampleTime, keys: map[access.Scope]credential{},
+	r := &rig{t: t, dir: dir, outbound: client, records: writer, now: exampleTime, keys: map[access.Scope]credential{},
 		states: map[phone.UserID]phone.Availability{456: phone.Available, 457: phone.InCall}}
 	r.load("directory.yaml")
 	for _, scope := range access.Scopes {
@@ -71,7 +72,7 @@ func newRig(t *testing.T, change ...func(*Deps)) *rig {
 	}
 	deps := Deps{
 		Directory: dir, Records: writer, Keys: keys, Lookups: lookup.NewEngine(client),
-		Live: func() []record.Call { return r.live }, State: r.state, Ready: func() error { return r.notOK },
+		Live: func() []record.Call { return r.live }, State: r.state, Ready: func() error { return r.notOK }, HeaderNames: []string{"x-kind"},
 		Metrics: NewMetrics(), PublicURL: "http://ringpath.test", RatePerMin: 600, Version: "test",
 		Now: func() time.Time { return r.now },
 	}
@@ -93,12 +94,7 @@ func (r *rig) load(name string) {
 	r.t.Helper()
 	text, err := os.ReadFile(filepath.Join("testdata", name))
 	must(r.t, err)
-	doc, faults := directory.Parse(name, text, nil)
-	if len(faults) > 0 {
-		r.t.Fatal(faults)
-	}
-	_, err = r.dir.Apply(r.t.Context(), doc, directory.ApplyOptions{})
-	must(r.t, err)
+	r.apply(string(text))
 }
 
 // do asks as the key with a scope; an empty scope is nobody.

@@ -147,6 +147,9 @@ func (s *Server) givenLookup(d *directory.Snapshot, text json.RawMessage) (*look
 
 func (s *Server) tryFlow(ctx context.Context, in *tryInput) (*tryOutput, error) {
 	b, snapshot := &in.Body, s.Directory.Snapshot()
+	if b.Number == "" {
+		return nil, invalidAt("/number", "say which of our numbers is called")
+	}
 	number, err := calledNumber(snapshot, b.Number, "")
 	if err != nil {
 		return nil, err
