@@ -63,10 +63,16 @@ var durationType = reflect.TypeFor[time.Duration]()
 
 func (d *Decoder) value(n *Node, pointer string, v reflect.Value) {
 	if v.CanAddr() {
-		switch u := v.Addr().Interface().(type) {
-		case Unmarshaler:
+		if u, ok := v.Addr().Interface().(Unmarshaler); ok {
 			u.UnmarshalNode(n, pointer, d)
 			return
+		}
+	}
+	if n.Type == Null {
+		return // as if it were not there
+	}
+	if v.CanAddr() {
+		switch u := v.Addr().Interface().(type) {
 		case json.Unmarshaler:
 			d.foreign(n, pointer, func() error { return u.UnmarshalJSON(n.texts()) })
 			return
@@ -76,9 +82,6 @@ func (d *Decoder) value(n *Node, pointer string, v reflect.Value) {
 			}
 			return
 		}
-	}
-	if n.Type == Null {
-		return // as if it were not there
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
