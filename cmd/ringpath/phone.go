@@ -102,7 +102,7 @@ type callReport struct {
 
 func newCall() *cobra.Command {
 	var o softphone.CallOptions
-	var listen string
+	var listen, passwordFile string
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "call",
@@ -113,12 +113,15 @@ trunk "test" of the directory that "ringpath init" writes.
 
 Exit code 0 when somebody answered, 1 otherwise.`,
 		Example: `  ringpath call --from +14155550123 --to +14155550100
-  ringpath call --from anonymous --to +14155550100 --cancel-after 5s`,
+  ringpath call --from anonymous --to +14155550100 --cancel-after 5s
+  ringpath call --user agent --password-file secrets/agent --listen 127.0.0.1:0 --to +14155550100`,
 		Args: cobra.NoArgs,
 	}
 	f := cmd.Flags()
-	f.StringVar(&o.From, "from", "", "the caller's number in E.164, or anonymous (required)")
+	f.StringVar(&o.From, "from", "", "the caller's number in E.164, or anonymous (required without --user)")
 	f.StringVar(&o.To, "to", "", "the number dialled (required)")
+	f.StringVar(&o.User, "user", "", "call as this phone of the server's, with its password")
+	f.StringVar(&passwordFile, "password-file", "", "file with the phone's password")
 	f.StringVar(&o.Name, "name", "", "the caller's display name")
 	f.StringVar(&o.Server, "server", "127.0.0.1:5060", "the SIP server, host:port")
 	f.StringVar(&o.Transport, "transport", "udp", "udp or tcp")
@@ -128,14 +131,27 @@ Exit code 0 when somebody answered, 1 otherwise.`,
 	f.Float64Var(&o.Tone, "tone", 440, "what it plays, in Hz; negative: nothing")
 	f.BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if o.From == "" {
+			o.From = o.User
+		}
 		if o.From == "" || o.To == "" {
 			return usageError{errors.New("say who calls whom: --from +E164 --to +E164")}
 		}
+		if o.User != "" {
+			password, err := readSecret(passwordFile)
+			if err != nil {
+				return usageError{fmt.Errorf("--user needs --password-file: %w", err)}
+			}
+			o.Password = password
+		}
 		report := callReport{From: o.From, To: o.To, Rang: []int{}, Heard: []float64{}}
-		if o.From == "anonymous" {
+		switch {
+		case o.From == "anonymous":
 			o.From = ""
-		} else if _, err := phone.ParseE164(o.From); err != nil {
-			return usageError{fmt.Errorf("--from %q: %w", o.From, err)}
+		case o.User == "":
+			if _, err := phone.ParseE164(o.From); err != nil {
+				return usageError{fmt.Errorf("--from %q: %w", o.From, err)}
+			}
 		}
 		var err error
 		if o.Listen, err = parseListen(listen); err != nil {
