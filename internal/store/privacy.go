@@ -100,7 +100,7 @@ func eraseCall(ctx context.Context, tx *sql.Tx, id phone.CallID, number phone.E1
 	if err != nil {
 		return err
 	}
-	if _, err := tx.ExecContext(ctx, `UPDATE calls SET outside = $1, caller = $2, caller_name = $3, called = $4,
+	if _, err := tx.ExecContext(ctx, `UPDATE calls SET version = version + 1, outside = $1, caller = $2, caller_name = $3, called = $4,
 		sip_call_id = $5, external = $6, steps = $7, offers = $8, erased = $9 WHERE id = $10`,
 		string(c.Outside()), string(c.Caller), c.CallerName, string(c.Called), c.SIPCallID,
 		string(c.External), steps, offers, flag(c.Erased), int64(id)); err != nil {

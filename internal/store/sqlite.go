@@ -159,7 +159,13 @@ func (db *DB) change(ctx context.Context, what string, fn func(*sql.Tx) error) e
 	if err := fn(tx); err != nil {
 		return fail(what, errors.Join(err, tx.Rollback()))
 	}
-	return fail(what, tx.Commit())
+	if err := tx.Commit(); err != nil {
+		// SQLite may leave a transaction open whose COMMIT failed, and then
+		// refuse every further one on this, the only connection.
+		_, _ = db.write.ExecContext(context.WithoutCancel(ctx), "ROLLBACK") // fails where it did not
+		return fail(what, err)
+	}
+	return nil
 }
 
 // mark reads a number of marks; 0 when it was never set.

@@ -38,6 +38,22 @@ func findLikeMatch(t *testing.T, s record.Store) {
 	})
 }
 
+// manyExceptions is what a Writer asks while its whole queue waits.
+func manyExceptions(t *testing.T, s record.Store) {
+	calls := Calls(60)
+	saveCalls(t, s, calls...)
+	q := record.Query{Limit: record.MaxLimit}
+	except := IDs(calls[:30])
+	for i := range 20_000 {
+		except = append(except, phone.CallID(Start.Add(time.Hour).UnixMicro()+int64(i)))
+	}
+	got, total := find(t, s, q, except...)
+	want, wantTotal := Answer(calls[30:], q.Normal(), nil)
+	if !slices.Equal(IDs(got), IDs(want)) || total != wantTotal {
+		t.Errorf("got calls %v, total %d, want %v, total %d", IDs(got), total, IDs(want), wantTotal)
+	}
+}
+
 // Calls are n different calls in all states, in order, with shared numbers and users.
 func Calls(n int) []record.Call {
 	var calls []record.Call

@@ -24,6 +24,7 @@ func TestRecords(t *testing.T, open func(*testing.T) record.Store) {
 		"the newest state wins":                        newestWins,
 		"a call that is not there":                     noCall,
 		"find asks like Query.Match":                   findLikeMatch,
+		"find with a whole queue to leave out":         manyExceptions,
 		"messages come back in order and once":         messages,
 		"interrupted calls are closed":                 interrupted,
 		"dialogs of calls that ended are forgotten":    dialogsOfEnded,
