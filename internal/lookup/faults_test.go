@@ -148,13 +148,17 @@ func TestFaults(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			t.Parallel()
+			timeout := 5 * time.Second
+			if tt.reason == ReasonTimeout {
+				t.Parallel()
+				timeout = 600 * time.Millisecond
+			}
 			url := tt.url
 			if url == "" {
 				url = serve(t, tt.handler).URL
 			}
 			engine := NewEngine(newClient(t, func(o *outbound.Options) { o.Resolver = tt.resolve }))
-			l := mustCompile(t, Spec{URL: url, Timeout: Duration(600 * time.Millisecond), Response: Response{Path: Paths{"a"}}}, Env{})
+			l := mustCompile(t, Spec{URL: url, Timeout: Duration(timeout), Response: Response{Path: Paths{"a"}}}, Env{})
 			o := engine.Run(t.Context(), l, testRequest(nil))
 			if o.Exit != tt.exit || o.Reason != tt.reason {
 				t.Errorf("got %s %s, want %s %s (%v)", o.Exit, o.Reason, tt.exit, tt.reason, lastError(o))
@@ -162,8 +166,8 @@ func TestFaults(t *testing.T) {
 			if n := len(o.Trace.attempts); tt.tries != 0 && n != tt.tries {
 				t.Errorf("%d attempts, want %d", n, tt.tries)
 			}
-			if o.Dur > 900*time.Millisecond {
-				t.Errorf("took %s of 600ms", o.Dur)
+			if o.Dur > timeout+time.Second { // a second for a busy machine
+				t.Errorf("took %s of %s", o.Dur, timeout)
 			}
 			view(t, o)
 		})
@@ -305,7 +309,7 @@ func TestBlackHole(t *testing.T) {
 	if o.Exit != want || o.Reason != reason || len(o.Trace.attempts) != 2 {
 		t.Errorf("got %s %s after %d attempts (%v)", o.Exit, o.Reason, len(o.Trace.attempts), lastError(o))
 	}
-	if o.Dur < 300*time.Millisecond || o.Dur > 800*time.Millisecond {
+	if o.Dur < 300*time.Millisecond || o.Dur > 1800*time.Millisecond {
 		t.Errorf("took %s, want two connects of 300ms at most", o.Dur)
 	}
 }

@@ -72,7 +72,11 @@ func (x *run) render() bool {
 		x.msg.header[h.name] = []string{string(value)}
 	}
 	if name := x.msg.cred.header(); name != "" {
-		x.msg.header[name] = []string{x.msg.cred.headerValue()}
+		value, ok := escape(nil, x.msg.cred.headerValue(), inHeader, nil)
+		if !ok {
+			return x.stop(&stop{reason: ReasonUnsafeValue, variable: "The secret of " + x.l.credential})
+		}
+		x.msg.header[name] = []string{string(value)}
 	}
 	x.msg.header.Set("Accept-Encoding", "gzip")
 	return true

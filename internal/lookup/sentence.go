@@ -87,7 +87,7 @@ func (t *Trace) unknown(p map[string]string) string {
 	case ReasonNotAllowed:
 		return fmt.Sprintf("The API named %s, which may not be dialled: no trunk's outbound prefixes allow it, or the type auto needs allow_external.", value)
 	}
-	return fmt.Sprintf("The API gave %s where the type %s was wanted. Lead the path to the value itself.", value, "of response.type")
+	return fmt.Sprintf("The API gave %s where one value was wanted: a text or number, or for the type auto kind:value. Lead the path to the value itself.", value)
 }
 
 // answered is for failures with an answer.

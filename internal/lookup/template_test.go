@@ -251,6 +251,7 @@ func TestCredentialsOnTheWire(t *testing.T) {
 		"query":  {Name: "query", Type: APIKey, Secret: key, Key: "api_key", In: "query", Hosts: []string{host}},
 		"else":   {Name: "else", Type: Bearer, Secret: key, Hosts: []string{"a.example"}},
 		"empty":  {Name: "empty", Type: Bearer, Hosts: []string{host}},
+		"lines":  {Name: "lines", Type: Bearer, Secret: secret.New("secret-0123456789\r\nX: y"), Hosts: []string{host}},
 	}
 	for _, tt := range []struct {
 		name   string
@@ -263,6 +264,7 @@ func TestCredentialsOnTheWire(t *testing.T) {
 		{"query", "", func(e echo) bool { return e.uri == "/?q=1&api_key=k%26y%2Bsecret-0123456789" }},
 		{"else", ReasonBlockedAddress, nil},
 		{"empty", ReasonMissingSecret, nil},
+		{"lines", ReasonUnsafeValue, nil},
 		{"gone", ReasonMissingSecret, nil},
 	} {
 		l := mustCompile(t, Spec{URL: base + "/?q=1", Credential: tt.name, Response: Response{Path: Paths{"a"}}}, fullEnv)

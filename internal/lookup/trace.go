@@ -92,7 +92,8 @@ type AttemptView struct {
 	Address   string            `json:"address,omitempty"` // ip:port, or "in process"
 	Timings   TimingsView       `json:"timings_ms"`
 	Status    int               `json:"status,omitempty"`
-	Error     Reason            `json:"error,omitempty"` // why this attempt gave nothing to read
+	Error     Reason            `json:"error,omitempty"`  // why this attempt gave nothing to read
+	Detail    string            `json:"detail,omitempty"` // what the network said: a certificate's fault, …
 	Headers   map[string]string `json:"headers,omitempty"`
 	Answer    string            `json:"answer,omitempty"`
 	Offset    int               `json:"answer_offset,omitempty"` // where in the body Answer begins
@@ -178,6 +179,9 @@ func (t *Trace) attempt(m masks, a *attempt, last bool) AttemptView {
 			TLS: millis(tls), FirstByte: millis(first), Body: millis(a.body)},
 		Status: a.status,
 		Error:  a.reason,
+	}
+	if a.err != nil {
+		v.Detail = clip(m.text(a.err.Error()), maxValue)
 	}
 	if t.answers != "" && t.answers != AnswersFull {
 		v.Truncated = len(a.answer) > 0
