@@ -23,6 +23,7 @@ func TestBaresipTones(t *testing.T) {
 	need(t, "baresip", "baresip-core")
 	const adasTone, bobsTone = 440.0, 1000.0
 	w := newWorldWithoutSIPp(t)
+	w.digest = "md5" // baresip 1.0 gives up at a challenge with SHA-256, even beside one with MD5
 	ada, bob := w.user("ada"), w.user("bob")
 	w.flow("main", `
 	- name: bob
