@@ -207,7 +207,7 @@ func retryAfter(h http.Header) (time.Duration, bool) {
 func (x *run) once(ctx context.Context) *attempt {
 	a := &attempt{msg: &x.msg, method: x.l.method}
 	x.trace.attempts = append(x.trace.attempts, a)
-	req := &http.Request{Method: x.l.method, URL: x.msg.url, Host: x.msg.url.Host, Header: x.msg.header.Clone()}
+	req := &http.Request{Method: x.l.method, URL: x.msg.url, Host: x.msg.url.Host, Header: x.msg.header}
 	if x.msg.body != nil {
 		req.Body = io.NopCloser(bytes.NewReader(x.msg.body))
 		req.ContentLength = int64(len(x.msg.body))

@@ -74,7 +74,10 @@ func shownPath(path string) string {
 }
 
 func (t *Trace) unknown(p map[string]string) string {
-	value := strconv.Quote(clip(p["value"], 100))
+	value := "somebody" // whom the trace may not tell: company.answers
+	if p["value"] != "" {
+		value = strconv.Quote(clip(p["value"], 100))
+	}
 	switch t.reason {
 	case ReasonUnknownUser:
 		return fmt.Sprintf("The API named %s, but no user has this id or e-mail. Add it to a user, or check response.ids.", value)
