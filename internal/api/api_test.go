@@ -31,7 +31,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // rig is a server on a real database, with a key for each scope.
 type rig struct {
 	*Server
-	t        *testing.T
+	t        testing.TB
 	dir      *directory.Directory
 	outbound *outbound.Client
 	records  *record.Writer
@@ -44,7 +44,7 @@ type rig struct {
 
 type credential struct{ id, token string }
 
-func newRig(t *testing.T, change ...func(*Deps)) *rig {
+func newRig(t testing.TB, change ...func(*Deps)) *rig {
 	t.Helper()
 	ctx := t.Context()
 	db, err := store.Open(ctx, filepath.Join(t.TempDir(), "ringpath.db"))
@@ -148,7 +148,7 @@ func missed(c *record.Call) {
 	c.User, c.AnsweredAt, c.Missed, c.Cause = 0, time.Time{}, record.MissedDidNotAnswer, phone.CauseCancelled
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

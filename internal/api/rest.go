@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"reflect"
 	"strings"
@@ -91,10 +92,14 @@ func add[I, O any](s *Server, h huma.API, o operation, handle func(context.Conte
 	}
 	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
-		if err != nil {
-			return nil, s.problemOf(ctx, err)
+		if err == nil {
+			return out, nil
 		}
-		return out, nil
+		var with huma.HeadersError
+		if errors.As(err, &with) {
+			return nil, huma.ErrorWithHeaders(s.problemOf(ctx, err), with.GetHeaders())
+		}
+		return nil, s.problemOf(ctx, err)
 	})
 }
 

@@ -83,20 +83,26 @@ func (s *Server) planDirectory(ctx context.Context, in *PlanInput) (*planOutput,
 }
 
 func (s *Server) applyDirectory(ctx context.Context, in *applyInput) (*planOutput, error) {
-	rev, err := revisionOf(in.IfMatch)
+	rev, wildcard, err := revisionOf(in.IfMatch)
 	if err != nil {
 		return nil, err
 	}
+	if now := s.Directory.Snapshot().Rev(); rev == 0 && !wildcard && now != 0 {
+		return nil, errRevision(now) // to Apply, 0 is any revision
+	}
 	out, err := s.change(ctx, s.Directory.Apply, &in.PlanInput, rev)
 	if err != nil && phone.KindOf(err) == phone.Conflict {
-		now := s.Directory.Snapshot().Rev()
-		p := problem(http.StatusPreconditionFailed, "revision", "the directory is at revision %d by now: plan again", now)
-		return nil, huma.ErrorWithHeaders(p, http.Header{"Etag": {etag(now)}})
+		return nil, errRevision(s.Directory.Snapshot().Rev())
 	}
 	if err == nil {
 		s.log.InfoContext(ctx, "directory changed", "revision", out.Body.Revision, "changes", len(out.Body.Changes), "by", signedIn(ctx).key)
 	}
 	return out, err
+}
+
+func errRevision(now int64) error {
+	p := problem(http.StatusPreconditionFailed, "revision", "the directory is at revision %d by now: plan again", now)
+	return huma.ErrorWithHeaders(p, http.Header{"Etag": {etag(now)}})
 }
 
 type planFunc func(context.Context, directory.Document, directory.ApplyOptions) (directory.Plan, error)
@@ -146,17 +152,17 @@ func invalidAt(pointer, message string) *Problem {
 
 func etag(rev int64) string { return `"` + strconv.FormatInt(rev, 10) + `"` }
 
-// revisionOf reads If-Match (RFC 9110 §13.1.1): 0 is any revision.
-func revisionOf(ifMatch string) (int64, error) {
+// revisionOf reads If-Match (RFC 9110 §13.1.1); the wildcard is any revision.
+func revisionOf(ifMatch string) (rev int64, wildcard bool, err error) {
 	switch ifMatch = strings.TrimSpace(ifMatch); ifMatch {
 	case "":
-		return 0, problem(http.StatusPreconditionRequired, "if_match", "say which directory the document was made for: If-Match with its ETag, or * for any")
+		return 0, false, problem(http.StatusPreconditionRequired, "if_match", "say which directory the document was made for: If-Match with its ETag, or * for any")
 	case "*":
-		return 0, nil
+		return 0, true, nil
 	}
-	rev, err := strconv.ParseInt(strings.Trim(ifMatch, `"`), 10, 64)
-	if err != nil || rev < 1 {
-		return 0, problem(http.StatusPreconditionFailed, "revision", "If-Match is no ETag of this directory")
+	rev, err = strconv.ParseInt(strings.Trim(ifMatch, `"`), 10, 64)
+	if err != nil || rev < 0 {
+		return 0, false, problem(http.StatusPreconditionFailed, "revision", "If-Match is no ETag of this directory")
 	}
-	return rev, nil
+	return rev, false, nil
 }

@@ -144,6 +144,7 @@ func TestDirectory(t *testing.T) {
 		{"PUT", "/api/directory", yaml, "", 428, `"code":"if_match"`},
 		{"PUT", "/api/directory", yaml, `"999"`, 412, `"code":"revision"`},
 		{"PUT", "/api/directory", yaml, `junk`, 412, `"code":"revision"`},
+		{"PUT", "/api/directory", yaml, `"0"`, 412, `"code":"revision"`}, // the empty directory's
 		{"PUT", "/api/directory", yaml, tag, 200, `Closers`},
 		{"PUT", "/api/directory", yaml, tag, 412, `"code":"revision"`},
 		{"PUT", "/api/directory", yaml, "*", 200, `"changes":[]`},
@@ -159,6 +160,9 @@ func TestDirectory(t *testing.T) {
 		if w.Code != s.status || !strings.Contains(w.Body.String(), s.want) {
 			t.Errorf("%s %s If-Match %s:\n%s: got %d %s, want %d with %s", s.method, s.path, s.ifMatch, s.body, w.Code, w.Body, s.status, s.want)
 		}
+	}
+	if w := r.do(access.APIWrite, "PUT", "/api/directory", yaml, "If-Match", tag); w.Header().Get("ETag") != etag(r.dir.Snapshot().Rev()) {
+		t.Errorf("a 412 has ETag %q, want that of the directory as it is", w.Header().Get("ETag"))
 	}
 	if team, _ := r.dir.Snapshot().Team(8); team.Name != "Closers" {
 		t.Errorf("team 8 is %q", team.Name)

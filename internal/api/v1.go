@@ -98,16 +98,11 @@ func (s *Server) v1(limited bool) http.Handler {
 		})
 	}
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		s.limit.take("").header(w.Header())
 		writeJSON(w, errNoPath.Status, errNoPath)
 	})
-	return plainPaths(mux)
-}
-
-// plainPaths keeps http.ServeMux from redirecting: a path that it would clean
-// first is a path that we do not know.
-func plainPaths(mux *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.limit.take("").header(w.Header())
+		// A path that the mux would clean and redirect is one that we do not know.
 		if p := r.URL.Path; strings.Contains(p, "//") || strings.Contains(p, "/.") {
 			writeJSON(w, errNoPath.Status, errNoPath)
 			return
@@ -142,7 +137,6 @@ func isV1Error(err error) bool {
 }
 
 func (s *Server) serveV1(w http.ResponseWriter, r *http.Request, e *endpoint, limited bool) (any, error) {
-	s.limit.take("").header(w.Header())
 	who, refused := s.signIn(r, e.Scope)
 	if limited && who.key != "" {
 		q := s.limit.take(who.key)

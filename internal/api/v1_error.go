@@ -109,6 +109,12 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	}
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	w.WriteHeader(status)
+	if l, ok := body.(list); ok { // the encoder would read a page twice
+		if text, err := l.MarshalJSON(); err == nil {
+			_, _ = w.Write(text)
+		}
+		return
+	}
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
 	_ = enc.Encode(body) // a client that went away is its own affair

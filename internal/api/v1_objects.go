@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -125,13 +126,36 @@ type view struct {
 	assigned func(phone.NumberID) []phone.UserID // whom a number's flow names
 	state    func(phone.UserID) phone.Availability
 	base     string // public URL, without a slash at the end
+
+	// Calls of a page have the same few people and numbers, and writing a number
+	// the way people do takes longer than all the rest of a call.
+	users    map[phone.UserID]userInside
+	numbers  map[phone.NumberID]numberInside
+	spelling map[phone.E164]string
 }
 
 type company struct {
 	Name, TimeZone string
 }
 
+// remember is what known has under key, made the first time it is asked for.
+func remember[K comparable, V any](known *map[K]V, key K, make func() V) V {
+	if v, ok := (*known)[key]; ok {
+		return v
+	}
+	if *known == nil {
+		*known = map[K]V{}
+	}
+	v := make()
+	(*known)[key] = v
+	return v
+}
+
 func (v *view) userInside(u phone.User) userInside {
+	return remember(&v.users, u.ID, func() userInside { return v.newUserInside(u) })
+}
+
+func (v *view) newUserInside(u phone.User) userInside {
 	state := v.state(u.ID)
 	return userInside{
 		ID: u.ID, DirectLink: v.link("users", int64(u.ID)), Name: u.Name, Email: u.Email,
@@ -177,8 +201,12 @@ func (v *view) usersInside(ids []phone.UserID) []userInside {
 }
 
 func (v *view) numberInside(n phone.Number) numberInside {
+	return remember(&v.numbers, n.ID, func() numberInside { return v.newNumberInside(n) })
+}
+
+func (v *view) newNumberInside(n phone.Number) numberInside {
 	return numberInside{
-		ID: n.ID, DirectLink: v.link("numbers", int64(n.ID)), Name: n.Name, Digits: n.Digits.International(),
+		ID: n.ID, DirectLink: v.link("numbers", int64(n.ID)), Name: n.Name, Digits: v.international(n.Digits),
 		Country: n.Digits.Region(), TimeZone: v.company.TimeZone, Open: true, AvailabilityStatus: "open",
 		Priority: n.Priority, CreatedAt: isoTime(n.CreatedAt),
 	}
@@ -193,7 +221,7 @@ func (v *view) call(c *record.Call) callObject {
 		ID: c.ID, SID: clip(c.SIPCallID, 200), DirectLink: v.link("calls", int64(c.ID)),
 		Direction: c.Direction, Status: c.Status, StartedAt: c.StartedAt.Unix(),
 		AnsweredAt: unixTime(c.AnsweredAt), EndedAt: unixTime(c.EndedAt),
-		RawDigits: rawDigits(c), Archived: c.Archived, Cost: "0",
+		RawDigits: v.rawDigits(c), Archived: c.Archived, Cost: "0",
 		Number: v.callNumber(c), User: v.callUser(c.User),
 		Teams: []teamInside{}, Comments: []struct{}{}, Tags: []struct{}{}, Participants: v.participants(c),
 	}
@@ -231,21 +259,24 @@ func (v *view) callNumber(c *record.Call) *numberInside {
 		return nil
 	}
 	n, ok := v.Number(c.Number)
-	if !ok { // deleted since; an inbound call still knows what was dialled
-		n = phone.Number{ID: c.Number, Name: "(deleted number)"}
-		if c.Direction == record.Inbound {
-			n.Digits = c.Called
-		}
+	if ok {
+		inside := v.numberInside(n)
+		return &inside
 	}
-	inside := v.numberInside(n)
+	// Deleted since; an inbound call still knows what was dialled.
+	n = phone.Number{ID: c.Number, Name: "(deleted number)"}
+	if c.Direction == record.Inbound {
+		n.Digits = c.Called
+	}
+	inside := v.newNumberInside(n)
 	return &inside
 }
 
 func (v *view) participants(c *record.Call) []participant {
-	digits := rawDigits(c)
+	digits := v.rawDigits(c)
 	all := []participant{{Type: "external", PhoneNumber: &digits}}
 	if c.External != "" && c.External != c.Outside() && !c.Erased {
-		number := international(c.External)
+		number := v.international(c.External)
 		all = append(all, participant{Type: "external", PhoneNumber: &number})
 	}
 	if u := v.callUser(c.User); u != nil {
@@ -283,21 +314,19 @@ func (v *view) link(kind string, id int64) string {
 }
 
 // rawDigits is the outside party as the API writes it.
-func rawDigits(c *record.Call) string {
+func (v *view) rawDigits(c *record.Call) string {
 	switch {
 	case c.Erased:
 		return "erased"
 	case c.Outside() == "":
 		return "anonymous"
 	}
-	return international(c.Outside())
+	return v.international(c.Outside())
 }
 
-func international(n phone.E164) string {
-	if text := n.International(); text != "" {
-		return text
-	}
-	return string(n)
+// international is the spaced form, "+1 415-555-0123".
+func (v *view) international(n phone.E164) string {
+	return remember(&v.spelling, n, func() string { return cmp.Or(n.International(), string(n)) })
 }
 
 // isoTime is ISO 8601 in UTC with milliseconds, null for "not known".

@@ -250,7 +250,7 @@ func TestPathsThatAreNotThere(t *testing.T) {
 		if tt.path == "/v1" {
 			continue // belongs to no API
 		}
-		if w.Code != 404 || strings.TrimSpace(w.Body.String()) != `{"message":"Not Found"}` {
+		if w.Code != 404 || strings.TrimSpace(w.Body.String()) != `{"message":"Not Found"}` || w.Header().Get("X-AircallApi-Limit") == "" {
 			t.Errorf("%s %s: got %d %s", tt.method, tt.path, w.Code, w.Body)
 		}
 	}
