@@ -22,58 +22,62 @@ func TestDirectory(t *testing.T, open func(*testing.T) directory.Store) {
 		}
 		return changes
 	}
-	must := func(t *testing.T, s directory.Store, rev int64, changes []directory.Change) {
-		t.Helper()
-		got, err := s.SaveDirectory(t.Context(), rev, changes)
-		if err != nil || got != rev+1 {
-			t.Fatalf("SaveDirectory at %d: got revision %d, %v, want %d", rev, got, err, rev+1)
-		}
-	}
-	holds := func(t *testing.T, s directory.Store, rev int64, want ...directory.Entry) {
-		t.Helper()
-		got, gotRev, err := s.LoadDirectory(t.Context())
-		if err != nil || gotRev != rev {
-			t.Fatalf("LoadDirectory: revision %d, %v, want %d", gotRev, err, rev)
-		}
-		same(t, "entries", got, want)
-	}
 
 	t.Run("empty", func(t *testing.T) {
-		holds(t, open(t), 0)
+		holdsDirectory(t, open(t), 0)
 	})
 	t.Run("by kind and position", func(t *testing.T) {
 		s := open(t)
-		must(t, s, 0, add(user(3, "b", 1), trunk, user(9, "a", 0)))
-		holds(t, s, 1, trunk, user(9, "a", 0), user(3, "b", 1))
+		saveDirectory(t, s, 0, add(user(3, "b", 1), trunk, user(9, "a", 0)))
+		holdsDirectory(t, s, 1, trunk, user(9, "a", 0), user(3, "b", 1))
 	})
 	t.Run("replaced whole and removed", func(t *testing.T) {
 		s := open(t)
-		must(t, s, 0, add(user(3, "b", 1), user(4, "c", 2), trunk))
+		saveDirectory(t, s, 0, add(user(3, "b", 1), user(4, "c", 2), trunk))
 		bare := trunk
 		bare.Secrets, bare.Name = nil, "other"
-		must(t, s, 1, append(add(bare), directory.Change{Entry: directory.Entry{Kind: directory.KindUser, ID: 3}, Removed: true}))
-		holds(t, s, 2, bare, user(4, "c", 2))
+		saveDirectory(t, s, 1, append(add(bare), directory.Change{Entry: directory.Entry{Kind: directory.KindUser, ID: 3}, Removed: true}))
+		holdsDirectory(t, s, 2, bare, user(4, "c", 2))
 	})
 	t.Run("names change places", func(t *testing.T) {
 		s := open(t)
-		must(t, s, 0, add(user(1, "a", 0), user(2, "b", 1)))
-		must(t, s, 1, add(user(1, "b", 0), user(2, "a", 1)))
-		holds(t, s, 2, user(1, "b", 0), user(2, "a", 1))
+		saveDirectory(t, s, 0, add(user(1, "a", 0), user(2, "b", 1)))
+		saveDirectory(t, s, 1, add(user(1, "b", 0), user(2, "a", 1)))
+		holdsDirectory(t, s, 2, user(1, "b", 0), user(2, "a", 1))
 	})
 	t.Run("another revision", func(t *testing.T) {
 		s := open(t)
-		must(t, s, 0, add(trunk))
+		saveDirectory(t, s, 0, add(trunk))
 		for _, rev := range []int64{0, 2} {
 			_, err := s.SaveDirectory(t.Context(), rev, add(user(1, "a", 0)))
 			if phone.KindOf(err) != phone.Conflict {
 				t.Errorf("SaveDirectory at %d: got %v, want kind %s", rev, err, phone.Conflict)
 			}
 		}
-		holds(t, s, 1, trunk)
+		holdsDirectory(t, s, 1, trunk)
 	})
 	t.Run("no changes", func(t *testing.T) {
 		s := open(t)
-		must(t, s, 0, nil)
-		holds(t, s, 1)
+		saveDirectory(t, s, 0, nil)
+		holdsDirectory(t, s, 1)
 	})
+}
+
+// saveDirectory saves and wants the next revision.
+func saveDirectory(t *testing.T, s directory.Store, rev int64, changes []directory.Change) {
+	t.Helper()
+	got, err := s.SaveDirectory(t.Context(), rev, changes)
+	if err != nil || got != rev+1 {
+		t.Fatalf("SaveDirectory at %d: got revision %d, %v, want %d", rev, got, err, rev+1)
+	}
+}
+
+// holdsDirectory wants a revision and its entries, in order.
+func holdsDirectory(t *testing.T, s directory.Store, rev int64, want ...directory.Entry) {
+	t.Helper()
+	got, gotRev, err := s.LoadDirectory(t.Context())
+	if err != nil || gotRev != rev {
+		t.Fatalf("LoadDirectory: revision %d, %v, want %d", gotRev, err, rev)
+	}
+	same(t, "entries", got, want)
 }
