@@ -187,14 +187,35 @@ func TestCallAgainAtOnce(t *testing.T) {
 	w.flow("main", lastAgent)
 	w.number(1, mainLine, "main")
 	w.serve()
-
 	ada.register()
-	adas := w.play("phone_answer", ada.addr, "-d", "0", "-m", "2")
-	call := w.play("carrier_again", w.carrier, "-s", mainLine, "-key", "caller", caller, "-d", "100")
-	call.done()
-	adas.done()
+	adas := w.play("phone_answer", ada.addr, "-d", "0", "-m", "1000") // ended by the test
+
+	// SIPp calls again within a millisecond, but not on a machine that is busy with
+	// something else: such a try shows nothing and is made again.
+	const wanted, tries = 50 * time.Millisecond, 10
+	for i := range tries {
+		from := fmt.Sprintf("+141555502%02d", i)
+		call := w.play("carrier_again", w.carrier, "-s", mainLine, "-key", "caller", from, "-d", "100")
+		call.done()
+		gap := call.pauseBetweenCalls()
+		w.wantLookup(from, "matched", "")
+		status, body := w.get("/v1/calls/search?order=des&phone_number=" + url.QueryEscape(from))
+		if status != http.StatusOK || strings.Count(string(body), `"answered_at"`) != 2 {
+			t.Errorf("Search Calls = %d %s, want both calls", status, body)
+		}
+		if gap <= wanted {
+			t.Logf("called again after %s", gap)
+			adas.kill()
+			return
+		}
+	}
+	t.Errorf("in %d tries SIPp never called again within %s", tries, wanted)
+}
+
+// pauseBetweenCalls is the time from the actor's first BYE to its second call.
+func (a *actor) pauseBetweenCalls() time.Duration {
 	var bye, again time.Time
-	for _, m := range call.messages() {
+	for _, m := range a.messages() {
 		if m.sent && m.method == "BYE" && bye.IsZero() {
 			bye = m.at
 		}
@@ -202,13 +223,17 @@ func TestCallAgainAtOnce(t *testing.T) {
 			again = m.at // the last one
 		}
 	}
-	if gap := again.Sub(bye); gap <= 0 || gap > 50*time.Millisecond {
-		t.Errorf("called again after %s: the test missed its 50 ms", gap)
-	}
-	w.wantLookup(caller, "matched", "")
+	return again.Sub(bye)
+}
 
-	status, body := w.get("/v1/calls/search?order=des&phone_number=" + url.QueryEscape(caller))
-	if status != http.StatusOK || strings.Count(string(body), `"answered_at"`) != 2 {
-		t.Errorf("Search Calls = %d %s, want both calls", status, body)
-	}
+// A carrier that speaks TCP.
+func TestTCP(t *testing.T) {
+	t.Parallel()
+	w, ada := newDesk(t)
+	w.serve()
+	adas := ada.phone("phone_answer", 100*time.Millisecond)
+	w.play("carrier_talk", w.carrier, "-t", "t1", "-s", mainLine, "-key", "caller", caller, "-d", "300").done()
+	adas.done()
+	expect(t, "ada talked", adas.talked(), true)
+	w.wantNothingLeft()
 }

@@ -37,7 +37,7 @@ func TestDrain(t *testing.T) {
 	w, ada := newDesk(t)
 	w.serve()
 	adas := ada.phone("phone_answer", 0)
-	call := w.call("carrier_talk", caller, mainLine, 2500*time.Millisecond)
+	call := w.call("carrier_talk", caller, mainLine, 5*time.Second)
 	w.until("talking", 10*time.Second, func() bool { return adas.talked() })
 	w.terminate()
 
