@@ -180,6 +180,9 @@ func TestKeys(t *testing.T) {
 	if w.Code != 201 || !slices.Equal(made.Scopes, []string{"v1:read"}) || len(made.Token) < 43 {
 		t.Fatalf("made: got %d %s", w.Code, w.Body)
 	}
+	if w := r.do(access.APIWrite, "POST", "/api/keys", `{"name":"by curl"}`, "Content-Type", "application/x-www-form-urlencoded"); w.Code != 201 {
+		t.Errorf("as curl -d sends it: got %d %s", w.Code, w.Body)
+	}
 	r.keys["new"] = credential{made.ID, made.Token}
 	if w := r.do("new", "GET", "/v1/ping", ""); w.Code != 200 || strings.TrimSpace(w.Body.String()) != `{"ping":"pong"}` {
 		t.Errorf("the new key: got %d %s", w.Code, w.Body)

@@ -66,10 +66,12 @@ func (l list) MarshalJSON() ([]byte, error) {
 	if err := enc.Encode(l.meta); err != nil {
 		return nil, err
 	}
+	b.Truncate(b.Len() - 1) // the encoder's line feed
 	b.WriteString(`,"` + l.name + `":`)
 	if err := enc.Encode(l.things); err != nil {
 		return nil, err
 	}
+	b.Truncate(b.Len() - 1)
 	b.WriteByte('}')
 	return b.Bytes(), nil
 }

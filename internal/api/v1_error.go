@@ -111,7 +111,7 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.WriteHeader(status)
 	if l, ok := body.(list); ok { // the encoder would read a page twice
 		if text, err := l.MarshalJSON(); err == nil {
-			_, _ = w.Write(text)
+			_, _ = w.Write(append(text, '\n'))
 		}
 		return
 	}
