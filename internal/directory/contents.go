@@ -47,7 +47,7 @@ func kinds() []Kind {
 	return all
 }
 
-// document writes everything out.
+// document writes everything out, without secrets.
 func (c contents) document() Document {
 	root := document.NewMap()
 	for _, e := range c[KindCompany] {
@@ -59,7 +59,9 @@ func (c contents) document() Document {
 		}
 		list := &document.Node{Type: document.List}
 		for _, e := range c[s.kind] {
-			list.Items = append(list.Items, e.node.Clone())
+			node := e.node.Clone()
+			eachSecret(s, node, "", func(n *document.Node, _ string) { n.Extra = nil })
+			list.Items = append(list.Items, node)
 		}
 		root.Set(s.name, list)
 	}

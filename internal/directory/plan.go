@@ -118,7 +118,14 @@ func fieldDiffs(path string, before, after *document.Node) []FieldDiff {
 	case before != nil && after != nil && before.Type == document.List && after.Type == document.List:
 		return listDiffs(path, before, after)
 	}
+	if blank(before) && blank(after) {
+		return nil // "" or not there: the same
+	}
 	return []FieldDiff{{Path: path, Old: shown(before), New: shown(after)}}
+}
+
+func blank(n *document.Node) bool {
+	return n == nil || n.Type == document.Null || n.Type == document.Scalar && n.Text == ""
 }
 
 func listDiffs(path string, before, after *document.Node) []FieldDiff {

@@ -24,8 +24,8 @@ var (
 // renaming is old text → new text, by kind. Old texts are in lower case.
 type renaming map[Kind]map[string]string
 
-// rename lets entries that the document does not name follow those that it
-// gives another name: a new e-mail address must not break a team.
+// rename lets what is stored follow the entries to which the document gives
+// another name: a new e-mail address must not break a team.
 func (m *merge) rename() {
 	names := renaming{}
 	for kind, field := range identities {
@@ -51,9 +51,7 @@ func (m *merge) rename() {
 	}
 	for _, entries := range m.now {
 		for _, e := range entries {
-			if !e.named {
-				names.follow(e.node)
-			}
+			names.follow(e.node)
 		}
 	}
 }
@@ -87,7 +85,10 @@ func (r renaming) follow(n *document.Node) {
 }
 
 func (r renaming) set(kind Kind, n *document.Node) {
-	if to, ok := r[kind][strings.ToLower(n.Text)]; ok && n.Type == document.Scalar {
+	if n.Type != document.Scalar || n.Place.Line > 0 {
+		return // the document itself means what it says
+	}
+	if to, ok := r[kind][strings.ToLower(n.Text)]; ok {
 		n.Text, n.Plain = to, false
 	}
 }
