@@ -83,7 +83,10 @@ func (s *Server) begin(in *stack.Incoming, who sender, facts phone.CallFacts, ta
 	l.tx = in.Begin(l.owner())
 	l.tx.OnCancel(l.cancelled)
 	_ = l.tx.Respond(100, l.head.Wire(stack.Response{Status: 100}))
-	s.work.Go(func() { s.opts.Handler.Serve(l) })
+	s.work.Go(func() {
+		s.opts.Handler.Serve(l)
+		l.Hangup(phone.CauseFailed) // the call is over; nothing happens if its leg is
+	})
 }
 
 // admitCall enters a new call, or gives the status that refuses it: a copy of a

@@ -70,19 +70,22 @@ func (s *Server) inDialog(in *stack.Incoming, tag string) {
 	l.d.remoteCSeq = req.CSeq().SeqNo
 	switch string(req.Method) {
 	case "BYE":
-		head := in.Head()
-		s.opts.Count("BYE", 200)
-		_ = in.Begin(l.owner()).Respond(200, head.Wire(stack.Response{Status: 200}))
+		l.answer(in, 200)
 		l.byeCame()
 	case "INVITE":
 		l.reinvite(in)
 	case "OPTIONS":
-		in.See(l.owner())
-		s.refuse(in, 200, stack.Header{Name: "Allow", Value: allowed}, stack.Header{Name: "Accept", Value: "application/sdp"})
+		l.answer(in, 200, stack.Header{Name: "Allow", Value: allowed}, stack.Header{Name: "Accept", Value: "application/sdp"})
 	default:
-		in.See(l.owner())
-		s.refuseMethod(in)
+		l.answer(in, methodStatus(string(req.Method)), stack.Header{Name: "Allow", Value: allowed})
 	}
+}
+
+// answer ends a request of the leg's party other than INVITE, in a transaction:
+// its repetition must not look out of order.
+func (l *leg) answer(in *stack.Incoming, status int, headers ...stack.Header) {
+	l.c.s.opts.Count(string(in.Request.Method), status)
+	_ = in.Begin(l.owner()).Respond(status, in.Head().Wire(stack.Response{Status: status, Headers: headers}))
 }
 
 // byeCame ends a leg whose party has hung up.

@@ -264,11 +264,14 @@ func (s *Server) options(in *stack.Incoming) {
 // refuseMethod answers a method that is not carried out. REFER, SUBSCRIBE,
 // MESSAGE and their like reach nobody, whoever sends them.
 func (s *Server) refuseMethod(in *stack.Incoming) {
-	status := 501
-	if known[strings.ToUpper(string(in.Request.Method))] {
-		status = 405
+	s.refuse(in, methodStatus(string(in.Request.Method)), stack.Header{Name: "Allow", Value: allowed})
+}
+
+func methodStatus(method string) int {
+	if known[strings.ToUpper(method)] {
+		return 405
 	}
-	s.refuse(in, status, stack.Header{Name: "Allow", Value: allowed})
+	return 501
 }
 
 // cancel answers a CANCEL and hands it to the INVITE that it is for.

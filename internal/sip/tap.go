@@ -24,7 +24,8 @@ func (s *Server) tap(m stack.Seen) {
 // secretHeaders carry credentials.
 var secretHeaders = [][]byte{[]byte("authorization:"), []byte("proxy-authorization:")}
 
-// masked is a copy of a message without credentials.
+// masked is a copy of a message without credentials. It makes no difference
+// between head and body: where one ends is a question of taste to some.
 func masked(raw []byte) []byte {
 	out := make([]byte, 0, len(raw))
 	rest := raw
@@ -46,9 +47,6 @@ func masked(raw []byte) []byte {
 			continue
 		}
 		out = append(out, line...)
-		if len(bytes.TrimRight(line, "\r\n")) == 0 {
-			return append(out, rest...) // the body
-		}
 	}
 	return out
 }

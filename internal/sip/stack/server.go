@@ -173,6 +173,7 @@ func (t *Server) Answer(wire []byte, lost func()) error {
 
 // final is called with t.mu held.
 func (t *Server) final(status int) {
+	t.onCancel = nil // comes too late (§9.2); and what it holds need not wait for the timers
 	switch {
 	case t.invite && status < 300:
 		t.state = accepted
