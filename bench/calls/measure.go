@@ -77,8 +77,13 @@ func (s *scene) measure(ctx context.Context) (result, error) {
 		r.Resent += invites.repeated
 		r.delays(invites, s.lookup.held())
 	}
-	r.Records, err = s.recorded(ctx)
-	return r, err
+	if r.Records, err = s.recorded(ctx); err != nil {
+		return result{}, err
+	}
+	if r.Failed > 0 {
+		fmt.Fprintf(os.Stderr, "what the server says of the calls:\n%s", s.outcomes(ctx))
+	}
+	return r, nil
 }
 
 func (r *result) addCaller(st stats) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -256,19 +257,45 @@ func (s *scene) register(ctx context.Context) error {
 
 // recorded is how many calls the server has on record.
 func (s *scene) recorded(ctx context.Context) (int, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.http.String()+"/api/calls?state=ended&limit=1", nil)
+	body, err := s.get(ctx, "/api/calls?state=ended&limit=1")
 	if err != nil {
 		return 0, err
+	}
+	var list struct{ Total int }
+	err = json.Unmarshal(body, &list)
+	return list.Total, err
+}
+
+// outcomes are the server's own counters of calls, by exit, reason and result.
+func (s *scene) outcomes(ctx context.Context) string {
+	body, err := s.get(ctx, "/metrics")
+	if err != nil {
+		return err.Error() + "\n"
+	}
+	var out strings.Builder
+	for line := range strings.Lines(string(body)) {
+		if strings.HasPrefix(line, "ringpath_calls_total{") {
+			out.WriteString("  " + line)
+		}
+	}
+	return out.String()
+}
+
+// get asks the server's HTTP face with the bench's key.
+func (s *scene) get(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.http.String()+path, nil)
+	if err != nil {
+		return nil, err
 	}
 	req.SetBasicAuth(s.key.ID, s.key.Token)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer resp.Body.Close()
-	var list struct{ Total int }
-	if err := json.NewDecoder(resp.Body).Decode(&list); err != nil {
-		return 0, err
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s", path, resp.Status)
 	}
-	return list.Total, nil
+	return body, err
 }

@@ -5,9 +5,11 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -83,7 +85,7 @@ func (s *scene) start(ctx context.Context, name string, xml []byte, at netip.Add
 func (p *sipp) wait() (stats, error) {
 	<-p.ended
 	if exit, ok := errors.AsType[*exec.ExitError](p.err); ok && exit.ExitCode() == 1 { // "at least one call failed"
-		fmt.Fprintf(os.Stderr, "%s: calls failed; it says:\n%s\n", p.name, head(p.errs, 1500))
+		fmt.Fprintf(os.Stderr, "%s: calls failed:\n%s", p.name, complaints(p.errs))
 	} else if p.err != nil {
 		return stats{}, fmt.Errorf("%s: %w\n%s", p.name, p.err, head(p.errs, 1500))
 	}
@@ -138,6 +140,32 @@ func readStats(path string) (stats, error) {
 		}
 	}
 	return s, nil
+}
+
+// complaints counts what SIPp wrote about failed calls, by what it received
+// instead of what it expected.
+func complaints(path string) string {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err.Error()
+	}
+	count := map[string]int{}
+	for line := range strings.Lines(string(b)) {
+		_, what, ok := strings.Cut(line, "Aborting call on ")
+		if !ok {
+			continue
+		}
+		before, _, _ := strings.Cut(what, " for Call-Id")
+		if _, received, ok := strings.Cut(what, "received '"); ok {
+			before += ": " + received
+		}
+		count[strings.TrimSpace(before)]++
+	}
+	var out strings.Builder
+	for _, what := range slices.Sorted(maps.Keys(count)) {
+		fmt.Fprintf(&out, "  %6d × %s\n", count[what], what)
+	}
+	return out.String()
 }
 
 func head(path string, n int) string {
