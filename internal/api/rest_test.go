@@ -104,7 +104,7 @@ func TestRESTScopes(t *testing.T) {
 			req.SetBasicAuth(r.keys[access.APIWrite].id, "wrong")
 			w := httptest.NewRecorder()
 			r.Handler().ServeHTTP(w, req)
-			if w.Code != 403 {
+			if w.Code != 403 && w.Code != 429 { // there are many operations
 				t.Errorf("%s %s with a wrong token: got %d", method, path, w.Code)
 			}
 			w = httptest.NewRecorder()
