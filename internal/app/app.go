@@ -118,11 +118,9 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	if doc := a.options.Document; !doc.Empty() {
-		plan, err := a.Directory.Apply(ctx, doc, directory.ApplyOptions{})
-		if err != nil {
+		if _, err := a.Directory.Apply(ctx, doc, directory.ApplyOptions{}); err != nil {
 			return err
 		}
-		a.log.Info("directory applied", "changes", len(plan.Changes), "revision", plan.Revision)
 	}
 	if a.Keys, err = access.Open(ctx, db); err != nil {
 		return err

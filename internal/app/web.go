@@ -64,10 +64,10 @@ func (a *App) openAPI(context.Context) error {
 	if err != nil {
 		return err
 	}
-	base := "http://" + ln.Addr().String()
+	bases := ownBases(addrPort(ln.Addr()))
 	public := s.HTTP.PublicURL
 	if public == "" {
-		public = base
+		public = bases[0]
 	}
 	own := []netip.AddrPort{addrPort(ln.Addr())}
 	var metrics net.Listener
@@ -93,10 +93,20 @@ func (a *App) openAPI(context.Context) error {
 			own = append(own, ap)
 		}
 	}
-	if err := a.outbound.SetOwn(a.api.V1(), own, base, public); err != nil {
+	if err := a.outbound.SetOwn(a.api.V1(), own, append(bases, public)...); err != nil {
 		return err
 	}
 	return a.openSocket()
+}
+
+// ownBases are the URLs by which lookups may name our own /v1: the listen
+// address, and loopback where we listen on every address.
+func ownBases(addr netip.AddrPort) []string {
+	if !addr.Addr().IsUnspecified() {
+		return []string{"http://" + addr.String()}
+	}
+	port := fmt.Sprint(addr.Port())
+	return []string{"http://127.0.0.1:" + port, "http://localhost:" + port, "http://[::1]:" + port}
 }
 
 func listen(addr string) (net.Listener, error) {

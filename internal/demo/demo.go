@@ -51,8 +51,12 @@ func tell(ctx context.Context, w *world, t *teller) error {
 		for _, line := range st.text {
 			t.say("  %s", line)
 		}
+		from := len(t.done)
 		if err := st.tell(ctx, &stage{world: w, teller: t, story: st.name}); err != nil {
 			return fmt.Errorf("story %s: %w", st.name, err)
+		}
+		if err := t.end(from); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -4,13 +4,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
 )
 
 // Report is what one call of a story came to: what the program recorded, and
-// what the phones saw.
+// what the phones saw. In JSON a story is one object: its last call, which the
+// story is about, with the calls before it in Before.
 type Report struct {
 	Story      string   `json:"story"`
 	Caller     string   `json:"caller"`
@@ -21,11 +23,12 @@ type Report struct {
 	Target     string   `json:"target"`      // what that names
 	Rang       []string `json:"rang"`        // as the phones saw it
 	AnsweredBy string   `json:"answered_by"` // as the phones saw it
-	LookupMS   int64    `json:"lookup_ms"`
+	LookupMS   float64  `json:"lookup_ms"`
 	SetupMS    int64    `json:"setup_ms"` // the caller's INVITE to its 200
 	Audio      Audio    `json:"audio"`
 	OK         bool     `json:"ok"`              // it went as told
 	Fault      string   `json:"fault,omitempty"` // what did not
+	Before     []Report `json:"before,omitempty"`
 }
 
 // Audio says which way a tone arrived.
@@ -52,17 +55,12 @@ func (t *teller) say(format string, a ...any) {
 	}
 }
 
+// report tells what came of a call.
 func (t *teller) report(r Report) {
-	t.done = append(t.done, r)
-	if t.json {
-		if r.Rang == nil {
-			r.Rang = []string{}
-		}
-		e := json.NewEncoder(t.out)
-		e.SetEscapeHTML(false)
-		_ = e.Encode(r) // strings and numbers always marshal; a closed pipe ends the demo by its signal
-		return
+	if r.Rang == nil {
+		r.Rang = []string{}
 	}
+	t.done = append(t.done, r)
 	switch {
 	case r.AnsweredBy != "":
 		t.say("  ✓ %s talks with the caller, %d ms after the INVITE; audio: %s", r.AnsweredBy, r.SetupMS, r.Audio)
@@ -72,6 +70,25 @@ func (t *teller) report(r Report) {
 	if r.Fault != "" {
 		t.say("  ✗ not as told: %s", r.Fault)
 	}
+}
+
+// end writes a story's object, made of the calls since from.
+func (t *teller) end(from int) error {
+	calls := t.done[from:]
+	if !t.json || len(calls) == 0 {
+		return nil
+	}
+	whole := calls[len(calls)-1]
+	whole.Before = calls[:len(calls)-1]
+	for _, r := range whole.Before {
+		if !r.OK {
+			whole.OK = false
+			whole.Fault = strings.TrimPrefix(whole.Fault+"; an earlier call: "+r.Fault, "; ")
+		}
+	}
+	e := json.NewEncoder(t.out)
+	e.SetEscapeHTML(false)
+	return e.Encode(whole)
 }
 
 // table sums the calls up.
@@ -88,7 +105,7 @@ func (t *teller) table() {
 			mark = "✗ " + r.Fault
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Story, dash(r.Exit), dash(r.Reason), dash(r.Target),
-			dash(strings.Join(r.Rang, ", ")), dash(r.AnsweredBy), millis(r.LookupMS), millis(r.SetupMS), r.Audio, mark)
+			dash(strings.Join(r.Rang, ", ")), dash(r.AnsweredBy), millis(r.LookupMS), millis(float64(r.SetupMS)), r.Audio, mark)
 	}
 	_ = w.Flush()
 }
@@ -100,11 +117,16 @@ func dash(s string) string {
 	return s
 }
 
-func millis(ms int64) string {
+func millis(ms float64) string {
 	if ms == 0 {
 		return "–"
 	}
-	return (time.Duration(ms) * time.Millisecond).String()
+	return strconv.FormatFloat(ms, 'f', -1, 64) + " ms"
+}
+
+// inMillis rounds to a tenth.
+func inMillis(d time.Duration) float64 {
+	return float64(d.Round(100*time.Microsecond)) / float64(time.Millisecond)
 }
 
 // failed are the calls that did not go as told.

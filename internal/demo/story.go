@@ -164,7 +164,7 @@ func recorded(r *Report, c record.Call) {
 		if n.Kind != "ring_to_api" || n.Exit == "" {
 			continue
 		}
-		r.Exit, r.Reason, r.Value, r.LookupMS = n.Exit, n.Reason, n.Value, n.Dur.Milliseconds()
+		r.Exit, r.Reason, r.Value, r.LookupMS = n.Exit, n.Reason, n.Value, inMillis(n.Dur)
 		if n.Target != nil {
 			r.Target = n.Target.String()
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"text/template"
 	"time"
@@ -39,9 +40,9 @@ const (
 	outsideNumber  = "+33123456789" // somebody outside, behind the carrier
 	yourNumber     = "+14155550299" // who your own softphone is
 
-	ann  = "ann"
-	bob  = "bob"
-	cleo = "cleo"
+	ann  = "Ann"
+	bob  = "Bob"
+	cleo = "Cleo"
 	you  = "you"
 
 	carrierName = "outside number" // how reports name whoever answers behind the carrier
@@ -154,8 +155,9 @@ func (w *world) openAgents(ctx context.Context) error {
 	// Bob is the quickest, so that it is he who is "the last agent" later on.
 	answers := map[string]time.Duration{ann: 1200 * time.Millisecond, bob: 700 * time.Millisecond, cleo: 1600 * time.Millisecond}
 	for name, after := range answers {
+		user := strings.ToLower(name)
 		p, err := softphone.New(softphone.Options{
-			Account: name + "@" + w.app.SIPAddr().String(), Password: secret.New(w.yours + name),
+			Account: user + "@" + w.app.SIPAddr().String(), Password: secret.New(w.yours + user),
 			Behaviour: softphone.Behaviour{AnswerAfter: after, Tone: tones[name]},
 			OnEvent:   w.seen(name),
 		})
