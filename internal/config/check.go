@@ -61,8 +61,8 @@ func (c *checker) fault(pointer, code, format string, args ...any) {
 // level checks log.level before it is decoded, because it must say what would be
 // right, and leaves the default when it is none.
 func (c *checker) level() {
-	n, _ := c.root.At("/log/level")
-	if n.Type != document.Scalar {
+	n := c.root.Get("log").Get("level")
+	if n == nil || n.Type != document.Scalar {
 		return
 	}
 	switch n.Text {

@@ -145,6 +145,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(text)
 	f.Add([]byte("sip: {listen: [udp://[::1]:5060]}"))
+	f.Add([]byte("0"))
 	f.Fuzz(func(t *testing.T, text []byte) {
 		s, faults := Parse("f", text)
 		if !faults.Fatal() {
