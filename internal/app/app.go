@@ -194,6 +194,7 @@ func (a *App) openLookups(context.Context) (err error) {
 	}
 	a.onClose(func() error { a.outbound.Close(); return nil })
 	a.lookups = lookup.NewEngine(a.outbound)
+	a.lookups.Asked = a.metrics.Lookup
 	return nil
 }
 
