@@ -105,6 +105,27 @@ trunks: [{name: carrier, default_number: +14155550177}]
 	}
 }
 
+func TestIdentity(t *testing.T) {
+	d := openTest(t, &memory{})
+	apply(t, d, "users: [{name: Ann, email: a@example.com}, {name: Ann, email: b@example.com}, {name: Cleo}]", ApplyOptions{})
+	_, err := d.Apply(t.Context(), mustParse(t, "users: [{name: Ann, caller_number: +14155550156}]"), ApplyOptions{})
+	if err == nil || !strings.Contains(err.Error(), "several of the users could be meant") {
+		t.Errorf("one of two Anns: got %v", err)
+	}
+	plan := apply(t, d, "users: [{name: CLEO, caller_number: +14155550156}, {id: 1, email: b@example.com}, {id: 2, email: a@example.com}]", ApplyOptions{})
+	if len(plan.Changes) != 3 || plan.Changes[0].Act != Changed || len(d.Snapshot().Users()) != 3 {
+		t.Errorf("got\n%s", plan.Text())
+	}
+	if u, _ := d.Snapshot().UserByEmail("a@example.com"); u.ID != 2 {
+		t.Errorf("swapped addresses: a@example.com is user %d, want 2", u.ID)
+	}
+	// an address that was given away in the same document may be somebody new's
+	apply(t, d, "users: [{id: 1, email: z@example.com}, {email: b@example.com, name: New}]", ApplyOptions{})
+	if u, _ := d.Snapshot().UserByEmail("b@example.com"); u.ID != 4 {
+		t.Errorf("b@example.com is user %d, want a new one, 4", u.ID)
+	}
+}
+
 func TestIDsAreNeverGivenTwice(t *testing.T) {
 	store := &memory{}
 	d := openTest(t, store)

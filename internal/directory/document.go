@@ -176,11 +176,15 @@ func (d Document) Overlay(over Document) Document {
 			overlay(base, f.Value)
 			continue
 		}
-		s, _ := sectionNamed(f.Name)
+		index := identities{}
+		for i, entry := range base.Items {
+			index.add(i, entry)
+		}
 		for _, entry := range f.Value.Items {
-			if i := match(s.kind, base.Items, entry); i >= 0 {
+			if i := index.match(entry); i >= 0 {
 				overlay(base.Items[i], entry)
 			} else {
+				index.add(len(base.Items), entry)
 				base.Items = append(base.Items, entry.Clone())
 			}
 		}
@@ -206,30 +210,51 @@ func overlay(base, over *document.Node) {
 	}
 }
 
-// match finds the entry that has the identity of e: its id, else its e-mail or
-// name. -1: none.
-func match(kind Kind, entries []*document.Node, e *document.Node) int {
-	for _, field := range []string{"id", "email", "name"} {
-		want := e.Get(field)
-		if want == nil || want.Text == "" || field == "email" && kind != KindUser {
+// identities finds entries by what makes them themselves: the id, else the
+// e-mail address or name, else (of numbers) the digits; without case.
+type identities map[string]int
+
+// several stands for more than one entry of a name.
+const several = -2
+
+var identityFields = []string{"id", "email", "name", "digits"}
+
+func (x identities) add(at int, e *document.Node) {
+	for _, field := range identityFields {
+		key := identityKey(field, text(e, field))
+		if other, taken := x[key]; taken && other != at {
+			x[key] = several
 			continue
 		}
-		for i, have := range entries {
-			if n := have.Get(field); n != nil && strings.EqualFold(n.Text, want.Text) {
-				return i
-			}
+		x[key] = at
+	}
+}
+
+// forget takes an entry out, before its fields change.
+func (x identities) forget(at int, e *document.Node) {
+	for _, field := range identityFields {
+		if key := identityKey(field, text(e, field)); x[key] == at {
+			delete(x, key)
+		}
+	}
+}
+
+// match finds the entry that e is: -1 for none, several for several.
+func (x identities) match(e *document.Node) int {
+	for _, field := range identityFields {
+		want := text(e, field)
+		if want == "" {
+			continue
+		}
+		if at, ok := x[identityKey(field, want)]; ok {
+			return at
 		}
 		return -1 // the first of them is the identity
 	}
-	if digits := e.Get("digits"); digits != nil { // a number without a name
-		for i, have := range entries {
-			if n := have.Get("digits"); n != nil && n.Text == digits.Text {
-				return i
-			}
-		}
-	}
 	return -1
 }
+
+func identityKey(field, text string) string { return field + ":" + strings.ToLower(text) }
 
 // entries are the entries of a section; nil when the document does not have it.
 func (d Document) entries(s section) []*document.Node {

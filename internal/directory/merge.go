@@ -86,9 +86,12 @@ func (m *merge) section(s section, doc Document, prune bool) {
 		return
 	}
 	var named []*entry
+	index := identities{}
+	for i, e := range m.now[s.kind] {
+		index.add(i, e.node)
+	}
 	for i, n := range list.Items {
-		e := m.entry(s, n, document.Join("", s.name, i))
-		if e != nil {
+		if e := m.entry(s, index, n, document.Join("", s.name, i)); e != nil {
 			named = append(named, e)
 		}
 	}
@@ -104,22 +107,24 @@ func (m *merge) section(s section, doc Document, prune bool) {
 }
 
 // entry puts one entry of the document over the stored one, or adds it.
-func (m *merge) entry(s section, n *document.Node, pointer string) *entry {
-	nodes := make([]*document.Node, len(m.now[s.kind]))
-	for i, e := range m.now[s.kind] {
-		nodes[i] = e.node
-	}
-	i := match(s.kind, nodes, n)
+func (m *merge) entry(s section, index identities, n *document.Node, pointer string) *entry {
+	i := index.match(n)
 	var e *entry
 	switch {
+	case i == several:
+		m.fault(n.Place, pointer, codeTwice, "several of the %s could be meant: say which by its id", s.name)
+		return nil
 	case i < 0:
 		e = &entry{kind: s.kind, createdAt: m.created, node: &document.Node{Type: document.Map}}
+		index.add(len(m.now[s.kind]), n)
 		m.now[s.kind] = append(m.now[s.kind], e)
 	case m.now[s.kind][i].named:
 		m.fault(n.Place, pointer, codeTwice, "%s is named twice in %s: make one of the two", m.now[s.kind][i].label(), s.name)
 		return nil
 	default:
 		e = m.now[s.kind][i]
+		index.forget(i, e.node)
+		defer func() { index.add(i, e.node) }()
 	}
 	e.named, e.pointer = true, pointer
 	overlay(e.node, n)
@@ -197,6 +202,12 @@ func (m *merge) save(diffs []Diff, box *secret.Box) ([]Change, sequences, error)
 		seq = sequences{}
 	}
 	var changes []Change
+	entries := map[Ref]*entry{}
+	for kind, all := range m.now {
+		for _, e := range all {
+			entries[Ref{kind, e.id}] = e
+		}
+	}
 	for _, d := range diffs {
 		if d.Act == Removed {
 			changes = append(changes, Change{Entry: Entry{Kind: d.Kind, ID: d.ID}, Removed: true})
@@ -206,8 +217,7 @@ func (m *merge) save(diffs []Diff, box *secret.Box) ([]Change, sequences, error)
 			}
 			continue
 		}
-		i := slices.IndexFunc(m.now[d.Kind], func(e *entry) bool { return e.id == d.ID })
-		sealed, err := m.now[d.Kind][i].seal(box)
+		sealed, err := entries[Ref{d.Kind, d.ID}].seal(box)
 		if err != nil {
 			return nil, nil, fmt.Errorf("seal %s %s: %w", d.Kind, d.Name, err)
 		}

@@ -6,8 +6,8 @@ import (
 	"github.com/ringpath/ringpath/internal/document"
 )
 
-// identities are the fields by which documents refer to entries of a kind.
-var identities = map[Kind]string{
+// referredBy are the fields by which documents refer to entries of a kind.
+var referredBy = map[Kind]string{
 	KindUser: "email", KindTeam: "name", KindNumber: "digits", KindFlow: "name", KindCredential: "name",
 }
 
@@ -28,7 +28,7 @@ type renaming map[Kind]map[string]string
 // another name: a new e-mail address must not break a team.
 func (m *merge) rename() {
 	names := renaming{}
-	for kind, field := range identities {
+	for kind, field := range referredBy {
 		for _, e := range m.now[kind] {
 			if e.stored == nil || !e.named {
 				continue

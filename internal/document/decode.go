@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -131,16 +133,14 @@ func (d *Decoder) fields(n *Node, pointer string, v reflect.Value) {
 		d.Fault(n.Place, pointer, CodeType, "%s stands where fields are expected: %s", n.Type, strings.Join(Names(v.Type()), ", "))
 		return
 	}
-	targets := map[string]reflect.Value{}
-	later := map[string][]string{}
-	collect(v, targets, later)
+	form := formOf(v.Type())
 	for _, f := range n.Fields {
 		at := Join(pointer, f.Name)
-		neutral, isLater := later[f.Name]
-		target, known := targets[f.Name]
+		index, known := form.fields[f.Name]
+		neutral, isLater := form.later[f.Name]
 		switch {
 		case known:
-			d.value(f.Value, at, target)
+			d.value(f.Value, at, v.FieldByIndex(index))
 		case !isLater:
 			d.Fault(f.Place, at, CodeUnknown, "there is no field %q here%s", f.Name, Suggest(f.Name, Names(v.Type())))
 		case !f.Value.Empty() && !(f.Value.Type == Scalar && slices.Contains(neutral, f.Value.Text)):
@@ -149,21 +149,38 @@ func (d *Decoder) fields(n *Node, pointer string, v reflect.Value) {
 	}
 }
 
-// collect finds the fields of a struct, of embedded ones too.
-func collect(v reflect.Value, targets map[string]reflect.Value, later map[string][]string) {
-	if l, ok := v.Interface().(Later); ok {
-		for name, neutral := range l.Later() {
-			later[name] = neutral
-		}
+// form is what a struct type says about its fields.
+type form struct {
+	fields map[string][]int // name → where, for reflect's FieldByIndex
+	later  map[string][]string
+}
+
+var forms sync.Map // reflect.Type → *form; as many as the program has struct types
+
+func formOf(t reflect.Type) *form {
+	if f, ok := forms.Load(t); ok {
+		return f.(*form)
 	}
-	for i := range v.NumField() {
-		name, inline, skip := fieldName(v.Type().Field(i))
+	f := &form{fields: map[string][]int{}, later: map[string][]string{}}
+	f.collect(t, nil)
+	forms.Store(t, f)
+	return f
+}
+
+// collect finds the fields of a struct, of embedded ones too.
+func (f *form) collect(t reflect.Type, at []int) {
+	if l, ok := reflect.Zero(t).Interface().(Later); ok {
+		maps.Copy(f.later, l.Later())
+	}
+	for i := range t.NumField() {
+		index := append(slices.Clip(at), i)
+		name, inline, skip := fieldName(t.Field(i))
 		switch {
 		case skip:
 		case inline:
-			collect(v.Field(i), targets, later)
+			f.collect(t.Field(i).Type, index)
 		default:
-			targets[name] = v.Field(i)
+			f.fields[name] = index
 		}
 	}
 }

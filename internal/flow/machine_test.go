@@ -284,6 +284,9 @@ func TestTraceIsKeptAsTheCompanySays(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if got := res.Notes[0].Value != ""; got != (tt.keep.Answers != "none") {
+			t.Errorf("%+v: value kept %v", tt.keep, got)
+		}
 		detail := res.Notes[0].Detail
 		if got := detail != nil; got != tt.detail {
 			t.Errorf("%+v: detail %v, want %v", tt.keep, got, tt.detail)

@@ -118,6 +118,9 @@ func (w *walk) ask(s *step) int {
 	if len(targets) > 0 {
 		n.Target = &targets[0]
 	}
+	if w.m.Directory.Keep().Answers == lookup.AnswersNone {
+		n.Value, n.Show = "", nil // parts of the answer (spec/privacy.md)
+	}
 	w.note(n)
 	switch {
 	case w.ctx.Err() != nil: // the caller has left, or the call was ended
