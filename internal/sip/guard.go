@@ -24,6 +24,9 @@ const (
 type guard struct {
 	// trusted says that a source is a trunk's, or has a phone registered.
 	trusted func(netip.AddrPort) (trunk, registered bool)
+	// note hears of each source that is dropped from now on. It is called with
+	// the lock held.
+	note func(source netip.Addr, why string)
 
 	mu      sync.Mutex
 	sources map[netip.Addr]*source
@@ -41,8 +44,8 @@ type source struct {
 	banned  time.Time // until then
 }
 
-func newGuard(trusted func(netip.AddrPort) (bool, bool)) *guard {
-	return &guard{trusted: trusted, sources: map[netip.Addr]*source{}, held: map[netip.Addr]int{}}
+func newGuard(trusted func(netip.AddrPort) (bool, bool), note func(netip.Addr, string)) *guard {
+	return &guard{trusted: trusted, note: note, sources: map[netip.Addr]*source{}, held: map[netip.Addr]int{}}
 }
 
 // admit says whether data from an address is worth parsing. Nil data is a new
@@ -71,6 +74,7 @@ func (g *guard) admit(_ string, from netip.AddrPort, data []byte) bool {
 	}
 	if s.requests += n; s.requests > strangerLimit {
 		s.ignored = now.Add(ignoredFor)
+		g.note(from.Addr(), "too many requests of a stranger")
 		return false
 	}
 	return true
@@ -87,6 +91,7 @@ func (g *guard) failed(from netip.AddrPort) {
 	}
 	if s.failed++; s.failed >= failedLimit {
 		s.banned = now.Add(bannedFor)
+		g.note(from.Addr(), "wrong passwords")
 	}
 }
 

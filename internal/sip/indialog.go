@@ -68,6 +68,9 @@ func (s *Server) inDialog(in *stack.Incoming, tag string) {
 		return
 	}
 	l.d.remoteCSeq = req.CSeq().SeqNo
+	if l.trunk == "" && in.Flow.Remote.Addr() == l.source {
+		l.d.flow = in.Flow // its NAT may have given it another port
+	}
 	switch string(req.Method) {
 	case "BYE":
 		l.answer(in, 200)

@@ -61,8 +61,8 @@ type leg struct {
 	asked *reinvite // of us to its party, until answered
 }
 
-// eventRoom is one of each kind and some updates.
-const eventRoom = 8
+// eventRoom is all but updates of which there may be many, and some of those.
+const eventRoom = 6
 
 func (c *call) newLeg(side media.Side) leg {
 	c.made++

@@ -37,6 +37,8 @@ type Directory interface {
 	TrunkFor(netip.AddrPort) (*directory.Trunk, bool)
 }
 
+var _ Directory = (*directory.Snapshot)(nil)
+
 // Options of a Server.
 type Options struct {
 	Listen []Listener

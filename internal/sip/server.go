@@ -37,7 +37,7 @@ type Server struct {
 	lastCall phone.CallID
 	closed   bool
 
-	malformed sampler
+	malformed, banned sampler
 }
 
 // Listen opens the listeners and begins to take calls.
@@ -47,11 +47,11 @@ func Listen(o Options) (*Server, error) {
 		opts: o, log: o.Logger,
 		legs: map[string]*leg{}, merging: map[string]bool{}, early: map[string]bool{}, calls: map[*call]struct{}{},
 	}
-	s.guard = newGuard(s.trusted)
+	s.guard = newGuard(s.trusted, s.noteBan)
 	s.digest = registrar.NewDigest(registrar.DigestOptions{Realm: o.Domain, Algorithms: o.Digest, Account: s.account})
 	so := stack.Options{
 		Admit: s.guard.admit, Handle: s.handle, Malformed: s.noteMalformed,
-		Idle: s.idle, Dial: o.Connect, Logger: o.Logger,
+		Known: s.known, Dial: o.Connect, Logger: o.Logger,
 	}
 	if o.Tap != nil {
 		so.Tap = s.tap
@@ -222,7 +222,7 @@ func (s *Server) handle(in *stack.Incoming) {
 // refuseBroken answers a request that cannot be read, if it comes from somebody
 // whom we know; a stranger's is dropped.
 func (s *Server) refuseBroken(in *stack.Incoming) {
-	if trunk, registered := s.trusted(in.Flow.Remote); !trunk && !registered || in.Request.IsAck() {
+	if !s.known(in.Flow.Remote) || in.Request.IsAck() {
 		return
 	}
 	s.refuse(in, max(in.Broken, 400))
@@ -235,7 +235,7 @@ func (s *Server) newRequest(in *stack.Incoming) {
 		s.refuse(in, 481)
 		return
 	}
-	if trunk, registered := s.trusted(in.Flow.Remote); method == "OPTIONS" && (trunk || registered) {
+	if method == "OPTIONS" && s.known(in.Flow.Remote) {
 		s.options(in)
 		return
 	}
@@ -282,7 +282,7 @@ func (s *Server) cancel(in *stack.Incoming) {
 		tx.Cancel()
 		return
 	}
-	if trunk, registered := s.trusted(in.Flow.Remote); trunk || registered {
+	if s.known(in.Flow.Remote) {
 		s.rememberCancel(in)
 	}
 	s.refuse(in, 481)
@@ -344,13 +344,17 @@ func (s *Server) trusted(from netip.AddrPort) (trunk, registered bool) {
 	return trunk, !trunk && s.opts.Registrar.Holds(from.Addr())
 }
 
-// idle is how long a connection may be silent: a registered phone's until its
-// next registration, a stranger's for as long as a transaction.
-func (s *Server) idle(from netip.AddrPort) time.Duration {
-	if trunk, registered := s.trusted(from); trunk || registered {
-		return registrar.MaxExpires + time.Minute
+// known says that a source is a trunk's, or has a phone registered.
+func (s *Server) known(from netip.AddrPort) bool {
+	trunk, registered := s.trusted(from)
+	return trunk || registered
+}
+
+// noteBan logs that a source is dropped, one line in ten seconds.
+func (s *Server) noteBan(from netip.Addr, why string) {
+	if n := s.banned.take(time.Now()); n > 0 {
+		s.log.Warn("sources of SIP messages dropped", "count", n, "last", from.String(), "why", why)
 	}
-	return stack.Lifetime
 }
 
 // noteMalformed logs one malformed message in ten seconds, with how many there

@@ -48,8 +48,10 @@ type Options struct {
 	// Tap, if set, sees every message that has an owner, retransmissions too.
 	// raw is only valid during the call.
 	Tap func(m Seen)
-	// Idle is how long a connection from a source may be silent. Nil: 1 hour.
-	Idle func(source netip.AddrPort) time.Duration
+	// Known says that a source is somebody whom we deal with: its connections may
+	// be silent for longer and are not counted with those of strangers. Nil: all
+	// are.
+	Known func(source netip.AddrPort) bool
 	// Dial opens connections to trunks. Nil: TCP, within 5 s.
 	Dial func(ctx context.Context, to netip.AddrPort) (net.Conn, error)
 	// Logger: nil logs nothing.
@@ -90,8 +92,8 @@ func New(o Options) *Stack {
 	if o.Malformed == nil {
 		o.Malformed = func(netip.AddrPort, error) {}
 	}
-	if o.Idle == nil {
-		o.Idle = func(netip.AddrPort) time.Duration { return time.Hour }
+	if o.Known == nil {
+		o.Known = func(netip.AddrPort) bool { return true }
 	}
 	if o.Dial == nil {
 		o.Dial = dialTCP

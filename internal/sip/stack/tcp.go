@@ -15,8 +15,14 @@ import (
 
 // Bounds of connections.
 const (
-	maxConns  = 4096
-	maxQueued = 64 // messages waiting for a slow peer; more, and it is cut off
+	maxConns     = 4096
+	maxStrangers = 1024 // of them
+	maxQueued    = 64   // messages waiting for a slow peer; more, and it is cut off
+
+	// idleKnown is longer than a phone may take to register again, idleStranger as
+	// long as a transaction.
+	idleKnown    = time.Hour + time.Minute
+	idleStranger = Lifetime
 )
 
 // tcpEnd is one connection. Its reader closes it; others ask for that through
@@ -73,6 +79,10 @@ func (s *Stack) addConn(conn net.Conn) (*tcpEnd, error) {
 		local: addrPort(conn.LocalAddr()), remote: addrPort(conn.RemoteAddr()),
 		out: make(chan []byte, maxQueued), done: make(chan struct{}),
 	}
+	if s.crowded(c.remote) {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%w: too many connections", ErrNoFlow)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed || len(s.conns) >= maxConns || s.conns[c.remote] != nil {
@@ -83,6 +93,34 @@ func (s *Stack) addConn(conn net.Conn) (*tcpEnd, error) {
 	s.work.Go(c.read)
 	s.work.Go(c.drain)
 	return c, nil
+}
+
+// crowded says that a source is a stranger and that there are enough of those.
+func (s *Stack) crowded(from netip.AddrPort) bool {
+	s.mu.Lock()
+	all := make([]netip.AddrPort, 0, len(s.conns))
+	for remote := range s.conns {
+		all = append(all, remote)
+	}
+	s.mu.Unlock()
+	if len(all) < maxStrangers || s.opts.Known(from) {
+		return false
+	}
+	strangers := 0
+	for _, remote := range all {
+		if !s.opts.Known(remote) {
+			strangers++
+		}
+	}
+	return strangers >= maxStrangers
+}
+
+// idle is how long a connection may be silent.
+func (s *Stack) idle(from netip.AddrPort) time.Duration {
+	if s.opts.Known(from) {
+		return idleKnown
+	}
+	return idleStranger
 }
 
 func (c *tcpEnd) flow() Flow {
@@ -134,7 +172,7 @@ func (c *tcpEnd) read() {
 	defer stream.Close()
 	buf := make([]byte, 4096)
 	for {
-		_ = c.conn.SetReadDeadline(time.Now().Add(c.stack.opts.Idle(c.remote)))
+		_ = c.conn.SetReadDeadline(time.Now().Add(c.stack.idle(c.remote)))
 		n, err := c.conn.Read(buf)
 		if err != nil {
 			return
