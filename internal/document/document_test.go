@@ -183,6 +183,8 @@ func TestYAMLIsReadBackTheSame(t *testing.T) {
 		Field{Name: "a b: c", Value: NewText("x: y # z")},
 		Field{Name: "", Value: NewText("")},
 		Field{Name: "lines", Value: NewText("a\n  b\n\n\"c\"\t\u0000\u0085\u2028é")},
+		Field{Name: "query", Value: NewText("query {\n  owner(phone: $n) {\n\n    id\n  }\n}\n")},
+		Field{Name: "body", Value: NewMap(Field{Name: "raw", Value: NewText("a: b\n# c\n- d")})},
 		Field{Name: "null", Value: &Node{}},
 		Field{Name: "empty", Value: NewMap()},
 		Field{Name: "none", Value: &Node{Type: List}},

@@ -50,12 +50,32 @@ func (e *emitter) block(n *Node, indent int) {
 
 // below writes a field's value: on its line if it is small, else underneath.
 func (e *emitter) below(v *Node, indent int) {
+	if v != nil && v.Type == Scalar && lines.MatchString(v.Text) {
+		e.literal(v.Text, strings.Repeat("  ", indent+1))
+		return
+	}
 	if text, ok := inline(v); ok {
 		e.WriteString(" " + text + "\n")
 		return
 	}
 	e.WriteString("\n" + strings.Repeat("  ", indent+1))
 	e.block(v, indent+1)
+}
+
+// literal writes several lines as they are, the way people write a body or a
+// query.
+func (e *emitter) literal(text, pad string) {
+	head := " |\n"
+	if !strings.HasSuffix(text, "\n") {
+		head = " |-\n"
+	}
+	e.WriteString(head)
+	for line := range strings.Lines(text) {
+		if line != "\n" {
+			e.WriteString(pad)
+		}
+		e.WriteString(strings.TrimSuffix(line, "\n") + "\n")
+	}
 }
 
 // inline is the value on one line, unless it is long or has a list of maps in it.
@@ -94,6 +114,9 @@ func inline(n *Node) (string, bool) {
 // plainText needs no quotes anywhere: words that YAML takes for nothing else.
 var (
 	plainText = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_./@-]*( [A-Za-z0-9_./@-]+)*$`)
+	// lines are texts that a literal block keeps: two lines or more of printable
+	// ASCII, the first not indented, no spaces at the end of any.
+	lines     = regexp.MustCompile(`^[!-~]([ -~]*[!-~])?(\n([ -~]*[!-~])?)*\n[ -~]*[!-~]\n?$`)
 	duration  = regexp.MustCompile(`^[0-9]+(ms|s|m|h|d)$`)
 	otherWord = regexp.MustCompile(`(?i)^(true|false|yes|no|on|off|y|n|null|nan|inf)$`)
 )

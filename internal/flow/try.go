@@ -63,6 +63,13 @@ func (s Span) String() string { return time.Duration(s).Round(time.Millisecond).
 // MarshalText is String.
 func (s Span) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads what MarshalText writes.
+func (s *Span) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	*s = Span(d)
+	return err
+}
+
 // Try plays a call through with nobody answering. Its lookups are real, but
 // tests; it rings nobody. Error: *UnsafeError.
 func (m *Machine) Try(ctx context.Context, r TryRequest) (Timeline, error) {

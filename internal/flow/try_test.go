@@ -60,6 +60,10 @@ the call ends: busy (hang_up)
 	if err != nil || !strings.Contains(string(encoded), `"for":"20s"`) {
 		t.Errorf("JSON: %v, %s", err, encoded)
 	}
+	var back Timeline
+	if err := json.Unmarshal(encoded, &back); err != nil || back.Text() != got.Text() {
+		t.Errorf("JSON read back: %v\n%s\nwant\n%s", err, back.Text(), got.Text())
+	}
 }
 
 func TestTryEndsWithTheTrunksPatience(t *testing.T) {
