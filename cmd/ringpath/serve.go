@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
@@ -94,6 +95,11 @@ func report(faults document.Faults) error {
 
 // serve runs the server until it is told to end.
 func serve(ctx context.Context, settings config.Settings, doc directory.Document, out io.Writer) error {
+	if os.Getenv("GOGC") == "" {
+		// Calls make much short-lived garbage and keep little: collecting at five
+		// times what lives saves a sixth of the CPU and costs some tens of MiB.
+		debug.SetGCPercent(400)
+	}
 	insist, stop := secondSignal(ctx)
 	defer stop()
 	a, err := app.Open(ctx, app.Options{

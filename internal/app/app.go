@@ -65,21 +65,16 @@ type App struct {
 // Open opens everything: the data directory, the database, every listener. When
 // it returns without an error, calls are being taken; Run must follow. What was
 // opened before an error is closed again.
-func Open(ctx context.Context, o Options) (a *App, err error) {
+func Open(ctx context.Context, o Options) (*App, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	a = &App{options: o, settings: o.Settings, log: o.Logger, metrics: api.NewMetrics()}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, a.close())
-		}
-	}()
+	a := &App{options: o, settings: o.Settings, log: o.Logger, metrics: api.NewMetrics()}
 	for _, open := range []func(context.Context) error{
 		a.openStore, a.openLookups, a.openCalls, a.openAPI, a.findInterrupted, a.openSIP, a.closeInterrupted,
 	} {
 		if err := open(ctx); err != nil {
-			return nil, err
+			return nil, errors.Join(err, a.close())
 		}
 	}
 	return a, nil

@@ -43,9 +43,8 @@ func (w *Writer) pending(q Query) (fresh []Call, except []phone.CallID) {
 		if !q.fixed(&p.call) {
 			continue
 		}
-		if p.known {
-			except = append(except, id)
-		}
+		// Known to the store or not: it may be stored between here and there.
+		except = append(except, id)
 		if q.Match(&p.call) {
 			fresh = append(fresh, p.call.withoutDetails())
 		}

@@ -27,7 +27,6 @@ type waiting struct {
 	call   Call
 	size   int  // bytes of its traces
 	queued bool // in order; else its last state is with the store right now
-	known  bool // the store may have an older state of it
 }
 
 func (q *queue) len() int { return len(q.order) + len(q.rest) }
@@ -36,14 +35,14 @@ func (q *queue) full() bool { return q.len() >= q.limit || q.bytes >= maxQueuedB
 
 // put takes the newest state of a call. Detail that only the waiting state has
 // is kept: a call hands over each trace once.
-func (q *queue) put(c Call, known bool) {
+func (q *queue) put(c Call) {
 	w, ok := q.calls[c.ID]
 	if !ok {
 		if q.len() >= 2*q.limit {
 			q.dropped++
 			return
 		}
-		w = &waiting{known: known}
+		w = &waiting{}
 		q.calls[c.ID] = w
 	} else {
 		c.takeDetails(&w.call)
@@ -75,7 +74,7 @@ func (q *queue) take(n int) []Entry {
 	batch := make([]Entry, 0, min(n, q.len()))
 	k := min(n, len(q.order))
 	for _, w := range q.order[:k] {
-		w.queued, w.known = false, true
+		w.queued = false
 		q.bytes -= w.size
 		c := w.call
 		batch = append(batch, Entry{Call: &c})

@@ -95,7 +95,7 @@ func Open(store Store, opts Options) (*Writer, error) {
 // Opened takes the first state of a call.
 func (w *Writer) Opened(c Call) {
 	w.tap.opened(c.ID, w.opts.Marked(c.Number))
-	w.put(c, false, 1)
+	w.put(c, 1)
 }
 
 // Changed takes a later state of a call. A note's Detail has to be handed over
@@ -104,14 +104,14 @@ func (w *Writer) Changed(c Call) {
 	if !c.AnsweredAt.IsZero() {
 		w.tap.answered(c.ID)
 	}
-	w.put(c, true, 0)
+	w.put(c, 0)
 }
 
 // Ended takes the last state of a call. From the moment it returns, Find has
 // the call among the ended ones.
 func (w *Writer) Ended(c Call) {
 	w.tap.ended(c.ID, !c.AnsweredAt.IsZero())
-	w.put(c, true, -1)
+	w.put(c, -1)
 }
 
 // Dialog keeps an answered leg's dialog until DialogClosed or the call's end.
@@ -180,14 +180,14 @@ func (w *Writer) Close(ctx context.Context) error {
 	return nil
 }
 
-func (w *Writer) put(c Call, known bool, live int) {
+func (w *Writer) put(c Call, live int) {
 	c = snapshot(c)
 	w.mu.Lock()
 	w.version = max(w.version+1, time.Now().UnixMicro())
 	c.Version = w.version
 	w.live = max(w.live+live, 0)
 	news := w.queue.len() == 0
-	w.queue.put(c, known)
+	w.queue.put(c)
 	news = news || w.queue.full()
 	w.mu.Unlock()
 	if news {
