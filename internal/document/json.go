@@ -30,6 +30,8 @@ type jsonReader struct {
 	file   string
 	text   []byte
 	lines  []int // offsets at which lines 2, 3, … begin
+	from   int   // offset of the last place asked for, whose column is column
+	column int   // in runes, from 0
 	nodes  int
 	faults Faults
 }
@@ -45,7 +47,12 @@ func (r *jsonReader) place() Place {
 	if line > 0 {
 		begin = r.lines[line-1]
 	}
-	return Place{File: r.file, Line: line + 1, Column: utf8.RuneCount(r.text[begin:at]) + 1}
+	if r.from < begin { // another line: count from its begin, else from the last place
+		r.from, r.column = begin, 0
+	}
+	r.column += utf8.RuneCount(r.text[r.from:at])
+	r.from = at
+	return Place{File: r.file, Line: line + 1, Column: r.column + 1}
 }
 
 func (r *jsonReader) value(depth int) (*Node, error) {

@@ -1,6 +1,7 @@
 package exchange
 
 import (
+	"context"
 	"time"
 
 	"github.com/ringpath/ringpath/internal/bridge"
@@ -16,7 +17,6 @@ const shortAbandoned = 10 * time.Second
 // talk holds caller and callee together until one of them ends. A talking call
 // is this one goroutine, and keeps no more than its record needs.
 func (c *call) talk() bridge.End {
-	c.machine, c.state = nil, flow.State{}
 	for i := range c.rec.Steps {
 		if c.rec.Steps[i].Detail != nil {
 			c.rec.Steps = append([]record.Note(nil), c.rec.Steps...) // what others see stays as it is
@@ -37,6 +37,7 @@ func (c *call) end(why phone.Cause, by bridge.Side) {
 	if c.left != nil && !c.left.At.IsZero() {
 		now = c.left.At
 	}
+	c.noteEnd(by)
 	if c.callee != nil {
 		c.hangup(c.callee, why)
 	}
@@ -55,6 +56,24 @@ func (c *call) end(why phone.Cause, by bridge.Side) {
 			c.x.Records.DialogClosed(leg.ID())
 		}
 	}
+}
+
+// noteEnd tells the flow that a party has left, so that the record says at
+// which step, and why.
+func (c *call) noteEnd(by bridge.Side) {
+	event := flow.Event{Kind: flow.CallerLeft, Seq: c.state.Seq}
+	switch by {
+	case bridge.System:
+		return // the flow's own End, or a fault
+	case bridge.Callee:
+		event.Kind = flow.PeerLeft
+	}
+	res, err := c.machine.Next(context.Background(), c.state, event)
+	if err != nil {
+		c.x.Logger.Error("flow failed", "call", c.facts.ID, "flow", c.state.At.Flow, "step", c.state.At.Step, "err", err)
+		return
+	}
+	c.rec.Steps = append(c.rec.Steps, res.Notes...)
 }
 
 // close ends the record and tells everybody.
