@@ -12,6 +12,7 @@ type conn interface {
 	// The reader frees the datagram.
 	read() (*datagram, netip.AddrPort, error)
 	write(packet []byte, to netip.AddrPort) error
+	SetReadDeadline(time.Time) error
 	drain() // throws away what waits, without waiting itself
 	port() int
 	close()

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"os"
 )
 
 // maxFailures is how many reads in a row may fail before a reader gives up.
@@ -17,8 +18,8 @@ func (s *Session) join(in conn, from *latch, out conn, to *latch, source sourceO
 		for failures := 0; failures < maxFailures; {
 			packet, addr, err := in.read()
 			switch {
-			case errors.Is(err, net.ErrClosed):
-				return
+			case errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, net.ErrClosed):
+				return // the session is closed
 			case err != nil:
 				failures++ // such as an ICMP error that the system reports here
 				continue

@@ -108,6 +108,7 @@ func (r *Relay) Close() error {
 	for _, s := range open {
 		s.Close()
 	}
+	r.cool()
 	return nil
 }
 
@@ -115,26 +116,37 @@ func (r *Relay) Close() error {
 type pair struct {
 	port      int
 	rtp, rtcp conn
+	closed    bool
 }
 
 // maxBinds is how many ports openPair tries that another program may hold.
 const maxBinds = 32
 
+// openPair takes a free port, with the sockets that it kept or new ones.
 func (r *Relay) openPair() (*pair, error) {
 	for range maxBinds {
-		port, err := r.takePort()
+		f, err := r.take()
 		if err != nil {
 			return nil, err
 		}
-		p, err := r.bind(port)
+		if f.pair != nil {
+			if f.pair.deadline(time.Time{}) == nil {
+				return f.pair, nil
+			}
+			f.pair.close() // a network without deadlines
+		}
+		p, err := r.bind(f.port)
 		if err == nil {
 			return p, nil
 		}
-		r.putPort(port)
-		if !errors.Is(err, syscall.EADDRINUSE) {
+		r.put(freePort{port: f.port})
+		switch {
+		case errors.Is(err, syscall.EADDRINUSE):
+			r.log.Warn("media port is held by another program", "port", f.port)
+		case errors.Is(err, syscall.EMFILE) && r.cool(): // files are scarce: rest without them
+		default:
 			return nil, fmt.Errorf("%w: %w", ErrNoPorts, err)
 		}
-		r.log.Warn("media port is held by another program", "port", port)
 	}
 	return nil, fmt.Errorf("%w: other programs hold them", ErrNoPorts)
 }
@@ -160,26 +172,59 @@ func (r *Relay) listen(port int) (conn, error) {
 	return wrap(c), nil
 }
 
+// deadline ends what reads the sockets, or, when zero, lets it read.
+func (p *pair) deadline(at time.Time) error {
+	return errors.Join(p.rtp.SetReadDeadline(at), p.rtcp.SetReadDeadline(at))
+}
+
 func (p *pair) close() {
+	p.closed = true
 	p.rtp.close()
 	p.rtcp.close()
 }
 
-func (r *Relay) takePort() (int, error) {
+func (r *Relay) take() (freePort, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.closed {
-		return 0, net.ErrClosed
+		return freePort{}, net.ErrClosed
 	}
-	port, ok := r.ports.take(time.Now())
+	f, ok := r.ports.take(time.Now())
 	if !ok {
-		return 0, ErrNoPorts
+		return freePort{}, ErrNoPorts
 	}
-	return port, nil
+	return f, nil
 }
 
-func (r *Relay) putPort(port int) {
+// rest gives a port back with its sockets, which nobody reads any more.
+func (r *Relay) rest(p *pair) {
+	f := freePort{port: p.port, pair: p}
+	if p.closed {
+		f.pair = nil
+	}
+	r.put(f)
+}
+
+func (r *Relay) put(f freePort) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.ports.put(port, time.Now())
+	f.since = time.Now()
+	kept := r.ports.put(f)
+	if r.closed && kept && f.pair != nil {
+		defer r.cool()
+	}
+	r.mu.Unlock()
+	if !kept {
+		f.pair.close()
+	}
+}
+
+// cool closes the sockets of ports that rest, and says whether there were any.
+func (r *Relay) cool() bool {
+	r.mu.Lock()
+	pairs := r.ports.cool()
+	r.mu.Unlock()
+	for _, p := range pairs {
+		p.close()
+	}
+	return len(pairs) > 0
 }

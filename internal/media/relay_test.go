@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/ringpath/ringpath/internal/simnet"
 )
 
 var loopback = netip.MustParseAddr("127.0.0.1")
@@ -403,4 +405,38 @@ func BenchmarkPacket(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// TestKeptSockets: a port that rests keeps its sockets for the next call, and
+// gives them up with the relay.
+func TestKeptSockets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := simnet.New(simnet.Options{})
+		opened := 0
+		r := NewRelay(Options{MinPort: 20000, MaxPort: 20007, Addr: loopback, ListenPacket: func(at netip.AddrPort) (net.PacketConn, error) {
+			opened++
+			return network.ListenPacket(at)
+		}})
+		for range 3 {
+			s, err := r.Open()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Start(); err != nil {
+				t.Fatal(err)
+			}
+			s.Close()
+			time.Sleep(idle)
+		}
+		if got := network.Open(); got != 4 {
+			t.Errorf("%d sockets are open while the ports rest, want 4", got)
+		}
+		if opened != 4 {
+			t.Errorf("%d sockets opened for three calls one after the other, want 4", opened)
+		}
+		r.Close()
+		if got := network.Open(); got != 0 {
+			t.Errorf("%d sockets are open after Close", got)
+		}
+	})
 }

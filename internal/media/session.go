@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 )
 
 // Side is one of the two parties of a session.
@@ -72,8 +73,7 @@ func (s *Session) NewPhones() {
 	if s.started || s.closed || old == nil {
 		return
 	}
-	old.close()
-	s.relay.putPort(old.port)
+	s.relay.rest(old)
 	s.sides[PhoneSide] = side{}
 }
 
@@ -122,20 +122,25 @@ func (s *Session) Close() {
 		return
 	}
 	s.closed = true
-	for i := range s.sides {
-		if p := s.sides[i].pair; p != nil {
-			p.close()
+	if s.started {
+		for i := range s.sides {
+			if p := s.sides[i].pair; p.deadline(aLongTimeAgo) != nil {
+				p.close() // a network without deadlines
+			}
 		}
+		s.readers.Wait()
 	}
-	s.readers.Wait()
 	s.relay.forget(s)
 }
+
+// aLongTimeAgo ends reading at once.
+var aLongTimeAgo = time.Unix(1, 0)
 
 // forget gives a closed session's ports back.
 func (r *Relay) forget(s *Session) {
 	for i := range s.sides {
 		if p := s.sides[i].pair; p != nil {
-			r.putPort(p.port)
+			r.rest(p)
 		}
 	}
 	r.mu.Lock()
