@@ -2,8 +2,8 @@
 //
 //	go run ./bench/calls [--rate 500] [--seconds 40] [--runs 3] [--json]
 //
-// Each run starts the built program on an empty data directory, with records and
-// traces on, and several pairs of SIPp around it: one of a pair calls, the other
+// Each run starts the built program on a data directory of its own, with records
+// and traces on, and several pairs of SIPp around it: one of a pair calls, the other
 // answers. Every call is looked up over HTTP; the server that is asked holds each
 // request for 20 ms and answers with 2 KiB. The call rings one phone, which
 // answers at once; it talks 1 s, without RTP but with its media relayed; the

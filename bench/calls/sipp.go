@@ -34,7 +34,7 @@ type sipp struct {
 
 // answer starts the SIPp that plays all phones of a pair, until it is told to finish.
 func (s *scene) answer(ctx context.Context, pair int) (*sipp, error) {
-	return s.start(ctx, fmt.Sprint("phone", pair), phoneXML, s.phones[pair])
+	return s.play(ctx, fmt.Sprint("phone", pair), phoneXML, s.phones[pair])
 }
 
 // call starts the SIPp that places the calls of a pair.
@@ -52,12 +52,12 @@ func (s *scene) call(ctx context.Context, pair int) (*sipp, error) {
 	if pair < s.o.rate%s.o.pairs {
 		rate++
 	}
-	return s.start(ctx, fmt.Sprint("caller", pair), callerXML, s.callers[pair],
+	return s.play(ctx, fmt.Sprint("caller", pair), callerXML, s.callers[pair],
 		"-s", dialled, "-inf", numbers, "-d", strconv.Itoa(int(talk.Milliseconds())),
 		"-r", strconv.Itoa(rate), "-m", strconv.Itoa(rate*s.o.seconds), "-l", strconv.Itoa(rate*40))
 }
 
-func (s *scene) start(ctx context.Context, name string, xml []byte, at netip.AddrPort, args ...string) (*sipp, error) {
+func (s *scene) play(ctx context.Context, name string, xml []byte, at netip.AddrPort, args ...string) (*sipp, error) {
 	p := &sipp{name: name, stats: s.path(name + ".csv"), errs: s.path(name + ".errors"), ended: make(chan struct{})}
 	scenario := s.path(name + ".xml")
 	if err := os.WriteFile(scenario, xml, 0o600); err != nil {
