@@ -25,11 +25,28 @@ func ParseE164(text string) (E164, error) {
 			return "", ErrNumber
 		}
 	}
-	n, err := phonenumbers.Parse(text, "")
-	if err != nil || phonenumbers.GetRegionCodeForCountryCode(int(n.GetCountryCode())) == "ZZ" {
+	if !hasCountryCode(text[1:]) {
 		return "", ErrNumber
 	}
 	return E164(text), nil
+}
+
+// hasCountryCode says that digits begin with a country code that is assigned. No
+// code begins another (ITU-T E.164), so the first that fits is the one. The
+// library's parser would find the same with several regular expressions, for
+// every call.
+func hasCountryCode(digits string) bool {
+	code := 0
+	for _, c := range []byte(digits[:3]) {
+		code = code*10 + int(c-'0')
+		if code == 0 {
+			return false // no country code begins with 0
+		}
+		if phonenumbers.GetRegionCodeForCountryCode(code) != "ZZ" {
+			return true
+		}
+	}
+	return false
 }
 
 // ParseNumber reads a number leniently: spaces, dots, dashes, slashes and

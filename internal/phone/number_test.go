@@ -85,3 +85,12 @@ func FuzzParseNumber(f *testing.F) {
 		}
 	})
 }
+
+func BenchmarkParseE164(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := phone.ParseE164("+14155550123"); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
