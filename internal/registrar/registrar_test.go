@@ -42,7 +42,7 @@ func TestExpiryIsExact(t *testing.T) {
 		if got := len(r.Contacts(1)); got != 1 || !r.Holds(q.Source.Addr()) {
 			t.Errorf("%d contacts just before the end", got)
 		}
-		time.Sleep(1)
+		time.Sleep(1 * time.Nanosecond)
 		synctest.Wait()
 		if got := len(r.Contacts(1)); got != 0 || r.Holds(q.Source.Addr()) || r.Count() != 0 {
 			t.Errorf("%d contacts at the end", got)

@@ -283,10 +283,9 @@ func (w *world) ringEverybody(in phone.IncomingLeg) {
 		}
 	}
 	var talking phone.Leg
-	last := phone.CauseUnavailable
 	callerGone := false
 	if len(ringing) == 0 {
-		in.Hangup(last)
+		in.Hangup(phone.CauseUnavailable)
 	}
 	go func() { all.Wait(); close(events) }()
 	for e := range events {
@@ -309,7 +308,6 @@ func (w *world) ringEverybody(in phone.IncomingLeg) {
 			}
 		case e.Kind == phone.LegEnded:
 			delete(ringing, e.leg)
-			last = e.Cause
 			if e.leg == talking || len(ringing) == 0 && !callerGone {
 				in.Hangup(e.Cause)
 			}
