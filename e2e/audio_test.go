@@ -28,7 +28,7 @@ var marks struct {
 
 func newEar(t *testing.T, name string) *ear {
 	t.Helper()
-	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(freeAddr(t)))
+	conn, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(netip.AddrPortFrom(loopback, 0)))
 	if err != nil {
 		t.Fatalf("ear of %s: %v", name, err)
 	}

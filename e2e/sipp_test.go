@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -64,8 +65,17 @@ func (w *world) play(scenario string, at netip.AddrPort, args ...string) *actor 
 			w.t.Logf("%s said and heard:\n%s\n%s", a.scenario, a.ladder(), tail(a.errors, 1500))
 		}
 	})
-	w.until(scenario+" listening", 5*time.Second, func() bool { return !free(at) || a.over() })
+	w.until(scenario+" listening", 5*time.Second, func() bool { return bound(at) || a.over() || len(a.messages()) > 0 })
 	return a
+}
+
+// bound says that somebody has bound that UDP port. It reads the kernel's list:
+// trying to bind the port would take it away from whom we wait for.
+func bound(at netip.AddrPort) bool {
+	list, err := os.ReadFile("/proc/net/udp")
+	ip := at.Addr().As4()
+	local := fmt.Sprintf(" %08X:%04X ", binary.NativeEndian.Uint32(ip[:]), at.Port())
+	return err == nil && bytes.Contains(list, []byte(local))
 }
 
 func (a *actor) over() bool {
