@@ -196,7 +196,8 @@ func (a *App) openLookups(context.Context) (err error) {
 // openCalls makes what runs calls; it is not reached by anybody yet.
 func (a *App) openCalls(context.Context) error {
 	a.presence = presence.New()
-	a.registrar = registrar.New(registrar.Options{OnChange: a.presence.SetPhones})
+	a.registrar = registrar.New(registrar.Options{OnChange: a.phonesChanged})
+	a.Directory.OnChange(a.forgetPhones)
 	a.onClose(func() error { a.registrar.Close(); return nil })
 	low, high := a.settings.Media.Range()
 	a.relay = media.NewRelay(media.Options{MinPort: low, MaxPort: high, Logger: a.log})
@@ -209,6 +210,27 @@ func (a *App) openCalls(context.Context) error {
 	a.metrics.Gauge("active_calls", "Calls going on now.", a.exchange.Active)
 	a.metrics.Gauge("registrations", "Phones registered now.", a.registrar.Count)
 	return nil
+}
+
+// phonesChanged hears of each registration that came or went. A phone behind an
+// address of a trunk would make its calls as that trunk: somebody should know.
+func (a *App) phonesChanged(user phone.UserID, registered int) {
+	a.presence.SetPhones(user, registered)
+	for _, c := range a.registrar.Contacts(user) {
+		if t, ok := a.Directory.Snapshot().TrunkFor(c.Source); ok {
+			a.log.Warn("a trunk's networks contain a registered phone: its calls count as the trunk's", "trunk", t.Name, "phone", c.Username)
+		}
+	}
+}
+
+// forgetPhones un-registers the phones whose login a change of the directory has
+// taken away or altered.
+func (a *App) forgetPhones(old, new *directory.Snapshot) {
+	a.registrar.Retain(func(username string, user phone.UserID) bool {
+		before, _ := old.Account(username)
+		now, ok := new.Account(username)
+		return ok && now.User == user && now.Password.Reveal() == before.Password.Reveal()
+	})
 }
 
 func (a *App) machine(s *directory.Snapshot) *flow.Machine {
