@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/ringpath/ringpath/internal/sip/stack"
 )
@@ -18,10 +19,14 @@ type addresses struct {
 
 	mu     sync.Mutex
 	routes map[netip.Addr]netip.Addr // our address on the way to a peer, for wildcard listeners
+	since  time.Time                 // when routes was empty
 }
 
-// maxRoutes is how many peers' routes are remembered.
-const maxRoutes = 4096
+// Routes are remembered for a minute, and so many of them: networks change.
+const (
+	routeLife = time.Minute
+	maxRoutes = 4096
+)
 
 func newAddresses(o *Options, listening []net.Addr) *addresses {
 	a := &addresses{
@@ -85,6 +90,10 @@ func (a *addresses) isLocal(remote netip.Addr) bool {
 func (a *addresses) route(remote netip.Addr) netip.Addr {
 	a.mu.Lock()
 	defer a.mu.Unlock()
+	if now := time.Now(); now.Sub(a.since) > routeLife || len(a.routes) >= maxRoutes {
+		clear(a.routes)
+		a.since = now
+	}
 	if own, ok := a.routes[remote]; ok {
 		return own
 	}
@@ -94,9 +103,6 @@ func (a *addresses) route(remote netip.Addr) netip.Addr {
 			own = ap.Addr().Unmap()
 		}
 		_ = c.Close()
-	}
-	if len(a.routes) >= maxRoutes {
-		clear(a.routes)
 	}
 	a.routes[remote] = own
 	return own

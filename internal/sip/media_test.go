@@ -249,3 +249,64 @@ func TestAnswerWithoutAudio(t *testing.T) {
 }
 
 var _ net.PacketConn = (*simnet.Conn)(nil)
+
+// A re-INVITE can be cancelled, and one whose answer is never acknowledged ends
+// the call (RFC 3261 §14.2).
+func TestReinviteCancelledAndLost(t *testing.T) {
+	run(t, simnet.Options{}, nil, func(w *world) {
+		carrier, alice := w.carrier(), w.phone("alice", "192.0.2.20:5060")
+		defer carrier.Close()
+		defer alice.Close()
+		_, toTag := setUp(w, carrier, alice, "c1", 0)
+		via := "Via: SIP/2.0/UDP 198.51.100.1:5060;rport;branch=z9hG4bKre\n"
+		follow(carrier, "INVITE", "c1", toTag, 2, via, phonetest.SDP("198.51.100.1:4000", "sendonly"))
+		carrier.Response(100)
+		re := alice.Request("INVITE")
+		alice.Reply(re, 100, "", "")
+		follow(carrier, "CANCEL", "c1", toTag, 2, via, "")
+		carrier.Response(200)
+		carrier.Response(487)
+		follow(carrier, "ACK", "c1", toTag, 2, via, "")
+		alice.Reply(alice.Request("CANCEL"), 200, "", "")
+		alice.Reply(re, 200, "", phonetest.SDP("192.0.2.20:6000", "recvonly")) // crossed it
+		alice.Request("ACK")
+		alice.Silence(time.Second)
+		// Now one that is agreed, and whose ACK is lost.
+		follow(carrier, "INVITE", "c1", toTag, 3, "", phonetest.SDP("198.51.100.1:4000", "sendonly"))
+		start := time.Now()
+		carrier.Response(100)
+		alice.Reply(alice.Request("INVITE"), 200, "", phonetest.SDP("192.0.2.20:6000", "recvonly"))
+		alice.Request("ACK")
+		for {
+			if req, ok := carrier.Next(time.Minute).(*gosip.Request); ok {
+				if got := time.Since(start); req.Method != "BYE" || got != 32*time.Second {
+					t.Errorf("%s after %v, want BYE after 32s", req.Method, got)
+				}
+				carrier.Reply(req, 200, "", "")
+				break
+			}
+		}
+		alice.Reply(alice.Request("BYE"), 200, "", "")
+	})
+}
+
+// Messages that overtake each other: a 180 after the 200, a BYE before the ACK.
+func TestOutOfOrder(t *testing.T) {
+	run(t, simnet.Options{}, nil, func(w *world) {
+		carrier, alice := w.carrier(), w.phone("alice", "192.0.2.20:5060")
+		defer carrier.Close()
+		defer alice.Close()
+		carrier.Send("%s", inviteText(carrier, "c1"))
+		carrier.Response(100)
+		inv := alice.Request("INVITE")
+		alice.Reply(inv, 200, "a", phonetest.SDP("192.0.2.20:6000", "sendrecv"))
+		alice.Reply(inv, 180, "a", "")
+		ok := carrier.Response(200)
+		alice.Request("ACK")
+		follow(carrier, "BYE", "c1", tag(ok.To().Params), 2, "", "")
+		carrier.Response(200)
+		follow(carrier, "ACK", "c1", tag(ok.To().Params), 1, "", "")
+		alice.Reply(alice.Request("BYE"), 200, "", "")
+		carrier.Silence(time.Minute) // the 200 is not repeated: who says BYE has had it
+	})
+}

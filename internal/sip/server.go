@@ -194,8 +194,8 @@ func (s *Server) hangUpAll() {
 func (s *Server) handle(in *stack.Incoming) {
 	req := in.Request
 	switch {
-	case !stack.Clean(req) || req.Via() == nil:
-		return // an answer would repeat what is wrong with it, or reach nobody
+	case req.Via() == nil:
+		return // an answer would reach nobody
 	case in.Broken != 0 || !stack.Complete(req):
 		s.refuseBroken(in)
 		return

@@ -3,6 +3,7 @@ package sip_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -318,6 +319,51 @@ func TestTap(t *testing.T) {
 		}
 		if seen[0].From != "198.51.100.1:5060/udp" || seen[0].To != "192.0.2.10:5060/udp" || !strings.HasSuffix(string(seen[0].Raw), "a=sendrecv\r\n") {
 			t.Errorf("the INVITE was kept as %+v\n%s", seen[0], seen[0].Raw)
+		}
+	})
+}
+
+// A trunk over TCP is connected to, once for several calls.
+func TestTrunkOverTCP(t *testing.T) {
+	var w *world
+	connected := 0
+	run(t, simnet.Options{}, func(o *sip.Options) {
+		o.Connect = func(_ context.Context, to netip.AddrPort) (net.Conn, error) {
+			connected++
+			return w.net.Dial("192.0.2.10:0", to.String())
+		}
+	}, func(world *world) {
+		w = world
+		w.office.trunk.Transport = "tcp"
+		w.serve = w.dialTrunk
+		caller := w.carrier()
+		defer caller.Close()
+		l := w.net.ListenStream("198.51.100.1:5060")
+		defer func() { _ = l.Close() }()
+		var border *phonetest.Phone
+		for i, id := range []string{"c1", "c2"} {
+			caller.Send("%s", inviteText(caller, id))
+			caller.Response(100)
+			if border == nil {
+				conn, err := l.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				border = phonetest.NewPhone(t, &streamConn{Conn: conn}, netip.MustParseAddrPort(serverAddr))
+				defer border.Close()
+			}
+			inv := border.Request("INVITE")
+			if got := inv.Recipient.String(); got != "sip:+33142685300@198.51.100.1;transport=tcp" {
+				t.Errorf("call %d: Request-URI %s", i, got)
+			}
+			border.Reply(inv, 600, "b", "")
+			border.Request("ACK")
+			caller.Response(486)
+			caller.Send("ACK sip:+14155550100@192.0.2.10 SIP/2.0\nVia: %s\nFrom: <sip:+12025550123@carrier.example>;tag=ft\nTo: <sip:+14155550100@192.0.2.10>;tag=x\nCall-ID: %s\nCSeq: 1 ACK\n",
+				strings.Replace(firstVia(caller), "-1", fmt.Sprint("-", i+1), 1), id)
+		}
+		if connected != 1 {
+			t.Errorf("connected %d times, want 1", connected)
 		}
 	})
 }

@@ -22,10 +22,10 @@ type refusal struct {
 	headers []stack.Header
 }
 
-// single are the headers that may stand in a message once (RFC 3261 §7.3.1).
-var single = map[string]bool{
-	"From": true, "To": true, "Call-ID": true, "CSeq": true,
-	"Content-Length": true, "Content-Type": true, "Max-Forwards": true,
+// single are the headers that may stand in a message once (RFC 3261 §7.3.1),
+// each with a bit of its own.
+var single = map[string]uint8{
+	"From": 1, "To": 2, "Call-ID": 4, "CSeq": 8, "Content-Length": 16, "Content-Type": 32, "Max-Forwards": 64,
 }
 
 // allowed is the Allow header: the methods that are carried out.
@@ -65,8 +65,7 @@ func validate(req *sip.Request) *refusal {
 }
 
 func inBounds(req *sip.Request) bool {
-	seen := map[string]bool{}
-	vias := 0
+	seen, vias := uint8(0), 0
 	if len(req.Headers()) > maxHeaders {
 		return false
 	}
@@ -75,12 +74,11 @@ func inBounds(req *sip.Request) bool {
 		if name == "Via" {
 			vias++
 		}
-		if single[name] {
-			if seen[name] {
-				return false
-			}
-			seen[name] = true
+		bit := single[name]
+		if seen&bit != 0 {
+			return false
 		}
+		seen |= bit
 	}
 	return vias <= maxVias &&
 		len(req.CallID().Value()) <= maxToken &&

@@ -41,7 +41,8 @@ type Options struct {
 	// it is parsed, or a new connection (data nil). Nil: all are.
 	Admit func(transport string, source netip.AddrPort, data []byte) bool
 	// Handle takes each request that no transaction knows, in the order of
-	// arrival of its socket. It must not block: the socket waits for it.
+	// arrival of its socket. It holds no control characters (Clean). Handle must
+	// not block: the socket waits for it.
 	Handle func(*Incoming)
 	// Malformed, if set, hears of messages that could not be parsed.
 	Malformed func(source netip.AddrPort, err error)
@@ -191,7 +192,7 @@ func (s *Stack) server(key string) *Server {
 }
 
 func (s *Stack) response(res *sip.Response, f Flow, raw []byte) {
-	if !Complete(res) || !Clean(res) {
+	if !Complete(res) {
 		s.opts.Malformed(f.Remote, errMalformed)
 		return
 	}

@@ -205,6 +205,9 @@ func (c *tcpEnd) messages(stream *sip.ParserStream, data []byte) error {
 		if err != nil {
 			return err
 		}
+		if m, ok := msg.(Message); !ok || !Clean(m) {
+			return errMalformed
+		}
 		c.stack.message(msg, c.flow(), nil)
 	}
 	return nil

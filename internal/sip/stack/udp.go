@@ -95,6 +95,10 @@ func (u *udpEnd) packet(data []byte, from netip.AddrPort) {
 	if isKeepAlive(data) || len(data) > MaxMessage || !u.stack.opts.Admit("udp", from, data) {
 		return
 	}
+	if !cleanHead(data) {
+		u.stack.opts.Malformed(from, errMalformed)
+		return
+	}
 	flow := Flow{Transport: "udp", Local: u.local, Remote: from, end: u}
 	msg, err := u.stack.parse(data)
 	if err == nil {
@@ -135,7 +139,7 @@ func (s *Stack) salvage(data []byte) (req *sip.Request, status int) {
 	}
 	msg, err := s.parse([]byte(text + "\r\n"))
 	req, ok := msg.(*sip.Request)
-	if err != nil || !ok || !Complete(req) || !Clean(req) {
+	if err != nil || !ok || !Complete(req) {
 		return nil, 0
 	}
 	scheme, _, hasScheme := strings.Cut(target, ":")
@@ -165,6 +169,24 @@ func isScheme(s string) bool {
 // 5626 §3.5.1, and NULs).
 func isKeepAlive(data []byte) bool {
 	return len(data) <= 4 && len(bytes.Trim(data, "\r\n\x00 ")) == 0
+}
+
+// cleanHead is Clean for a message that has not been parsed, at a tenth of the
+// cost: no control characters before the body but those that end lines.
+func cleanHead(b []byte) bool {
+	for i, c := range b {
+		switch {
+		case c >= ' ' && c != 0x7f, c == '\t':
+		case c == '\r' && i+1 < len(b) && b[i+1] == '\n':
+			if bytes.HasPrefix(b[i:], []byte("\r\n\r\n")) {
+				return true
+			}
+		case c == '\n' && i > 0 && b[i-1] == '\r':
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 func (u *udpEnd) write(b []byte, to netip.AddrPort) error {
