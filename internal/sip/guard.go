@@ -110,6 +110,13 @@ func (g *guard) release(a netip.Addr) {
 	}
 }
 
+// holding is how many exemptions there are.
+func (g *guard) holding() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return len(g.held)
+}
+
 // source finds or makes the entry of an address; IPv6 counts by /64, which is
 // one customer. g.mu is held.
 func (g *guard) source(a netip.Addr) *source {

@@ -150,7 +150,7 @@ func (s *Server) Idle() bool {
 	s.mu.Lock()
 	busy := len(s.legs) + len(s.merging) + len(s.calls)
 	s.mu.Unlock()
-	return busy == 0 && s.stack.Transactions() == 0
+	return busy == 0 && s.stack.Transactions() == 0 && s.guard.holding() == 0
 }
 
 // Shutdown ends all calls and waits, until ctx ends, for the other parties to
