@@ -161,6 +161,9 @@ func (c *Conn) Close() error {
 // LocalAddr is the socket's address.
 func (c *Conn) LocalAddr() net.Addr { return net.UDPAddrFromAddrPort(c.addr) }
 
+// Net is the network that the socket is on.
+func (c *Conn) Net() *Net { return c.net }
+
 // AddrPort is the socket's address.
 func (c *Conn) AddrPort() netip.AddrPort { return c.addr }
 
