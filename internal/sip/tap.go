@@ -22,7 +22,7 @@ func (s *Server) tap(m stack.Seen) {
 }
 
 // secretHeaders carry credentials.
-var secretHeaders = [][]byte{[]byte("authorization:"), []byte("proxy-authorization:")}
+var secretHeaders = [][]byte{[]byte("authorization"), []byte("proxy-authorization")}
 
 // masked is a copy of a message without credentials. It makes no difference
 // between head and body: where one ends is a question of taste to some.
@@ -53,12 +53,18 @@ func masked(raw []byte) []byte {
 
 // secretName is a line's "Name:" if it carries credentials.
 func secretName(line []byte) []byte {
+	first := bytes.TrimLeft(line, " \t")
+	if len(first) == 0 || first[0]|0x20 != 'a' && first[0]|0x20 != 'p' {
+		return nil // as nearly every line
+	}
+	i := bytes.IndexByte(line, ':')
+	if i < 0 {
+		return nil
+	}
 	for _, name := range secretHeaders {
-		i := bytes.IndexByte(line, ':')
-		if i < 0 || !bytes.EqualFold(bytes.TrimSpace(line[:i]), name[:len(name)-1]) {
-			continue
+		if bytes.EqualFold(bytes.TrimSpace(line[:i]), name) {
+			return line[:i+1]
 		}
-		return line[:i+1]
 	}
 	return nil
 }
