@@ -172,7 +172,7 @@ func (s *Server) listCalls(ctx context.Context, in *callsInput) (*callsOutput, e
 func (s *Server) callsQuery(in *callsInput) (q record.Query, before phone.CallID, err error) {
 	q = record.Query{
 		Direction: record.Direction(in.Direction), User: phone.UserID(in.User),
-		From: in.From, To: in.To, Order: record.NewestFirst, Limit: in.Limit,
+		From: in.From, To: in.To, Order: record.NewestFirst, Limit: in.Limit, Bare: true,
 	}
 	if in.State != "live" {
 		q.Statuses = append(q.Statuses, record.Done)

@@ -74,7 +74,7 @@ func (s *Server) getStats(ctx context.Context, _ *struct{}) (*statsOutput, error
 	}
 	_, total, err := s.Records.Find(ctx, record.Query{
 		Statuses: []record.Status{record.Initial, record.Answered, record.Done},
-		From:     midnight(s.Now(), snapshot.Company().TimeZone), Limit: 1,
+		From:     midnight(s.Now(), snapshot.Company().TimeZone), Limit: 1, Bare: true,
 	})
 	b.CallsToday = total
 	return out, err

@@ -66,6 +66,7 @@ type Server struct {
 	started time.Time
 	limit   *limiter
 	assign  assignments
+	ours    spellings
 	handler http.Handler
 	inside  http.Handler
 }
@@ -181,6 +182,7 @@ func (s *Server) view(ctx context.Context) *view {
 		rev:      snapshot.Rev(),
 		state:    s.State,
 		base:     s.base(),
+		ours:     &s.ours,
 		assigned: func(id phone.NumberID) []phone.UserID { return s.assigned(ctx, snapshot)[id] },
 	}
 }

@@ -46,7 +46,7 @@ func readQuery(a *ask, q record.Query) (record.Query, page, error) {
 		a.params.flag(name) // nothing to fetch in this version, but a typing error is said
 	}
 	g := a.params.page()
-	q.Offset, q.Limit = g.offset(), g.limit()
+	q.Offset, q.Limit, q.Bare = g.offset(), g.limit(), true
 	return q, g, a.params.err
 }
 

@@ -26,6 +26,7 @@ func exampleView(base string) *view {
 		assigned: func(phone.NumberID) []phone.UserID { return []phone.UserID{456} },
 		state:    func(phone.UserID) phone.Availability { return phone.Available },
 		base:     base,
+		ours:     &spellings{},
 	}
 }
 

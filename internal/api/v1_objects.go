@@ -1,7 +1,6 @@
 package api
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"time"
@@ -126,9 +125,9 @@ type view struct {
 	assigned func(phone.NumberID) []phone.UserID // whom a number's flow names
 	state    func(phone.UserID) phone.Availability
 	base     string // public URL, without a slash at the end
+	ours     *spellings
 
-	// Calls of a page have the same few people and numbers, and writing a number
-	// the way people do takes longer than all the rest of a call.
+	// Calls of a page have the same few people and numbers.
 	users    map[phone.UserID]userInside
 	numbers  map[phone.NumberID]numberInside
 	spelling map[phone.E164]string
@@ -205,9 +204,10 @@ func (v *view) numberInside(n phone.Number) numberInside {
 }
 
 func (v *view) newNumberInside(n phone.Number) numberInside {
+	digits := v.ours.of(n.Digits)
 	return numberInside{
-		ID: n.ID, DirectLink: v.link("numbers", int64(n.ID)), Name: n.Name, Digits: v.international(n.Digits),
-		Country: n.Digits.Region(), TimeZone: v.company.TimeZone, Open: true, AvailabilityStatus: "open",
+		ID: n.ID, DirectLink: v.link("numbers", int64(n.ID)), Name: n.Name, Digits: digits.international,
+		Country: digits.region, TimeZone: v.company.TimeZone, Open: true, AvailabilityStatus: "open",
 		Priority: n.Priority, CreatedAt: isoTime(n.CreatedAt),
 	}
 }
@@ -326,7 +326,7 @@ func (v *view) rawDigits(c *record.Call) string {
 
 // international is the spaced form, "+1 415-555-0123".
 func (v *view) international(n phone.E164) string {
-	return remember(&v.spelling, n, func() string { return cmp.Or(n.International(), string(n)) })
+	return remember(&v.spelling, n, func() string { return spell(n) })
 }
 
 // isoTime is ISO 8601 in UTC with milliseconds, null for "not known".

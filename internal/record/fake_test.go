@@ -88,7 +88,7 @@ func (s *fakeStore) Find(_ context.Context, q Query, except []phone.CallID) ([]C
 	var all []Call
 	for _, c := range s.calls {
 		if q.Match(&c) && !slices.Contains(except, c.ID) {
-			all = append(all, c.withoutDetails())
+			all = append(all, q.shown(c))
 		}
 	}
 	slices.SortFunc(all, q.compare)

@@ -46,7 +46,7 @@ func (w *Writer) pending(q Query) (fresh []Call, except []phone.CallID) {
 		// Known to the store or not: it may be stored between here and there.
 		except = append(except, id)
 		if q.Match(&p.call) {
-			fresh = append(fresh, p.call.withoutDetails())
+			fresh = append(fresh, q.shown(p.call))
 		}
 	}
 	return fresh, except
@@ -122,7 +122,16 @@ func (w *Writer) Interrupted(ctx context.Context) ([]Dialog, error) {
 // Flush stores all that waits now.
 func (w *Writer) Flush(ctx context.Context) error { return w.ask(ctx, w.storeAll) }
 
-// withoutDetails is c as the store's Find gives it.
+// shown is c as the store's Find gives it.
+func (q Query) shown(c Call) Call {
+	if q.Bare {
+		c.Steps, c.Offers = nil, nil
+		return c
+	}
+	return c.withoutDetails()
+}
+
+// withoutDetails is c with notes that have no Detail.
 func (c Call) withoutDetails() Call {
 	c.Steps = slices.Clone(c.Steps)
 	for i := range c.Steps {

@@ -34,8 +34,9 @@ type Query struct {
 	User      phone.UserID // who answered, or dialled when outbound; zero: anybody
 	Outside   phone.E164   // the whole number of the outside party; empty: any
 	Order     Order
-	Offset    int // calls to pass over; negative counts as zero
-	Limit     int // 1–200; 0: 20; more counts as 200
+	Offset    int  // calls to pass over; negative counts as zero
+	Limit     int  // 1–200; 0: 20; more counts as 200
+	Bare      bool // Steps and Offers are not wanted: reading them is half of the work
 }
 
 // Normal is q with its defaults and bounds put in. Stores are given only normal

@@ -17,7 +17,8 @@ type Store interface {
 	Save(ctx context.Context, now time.Time, batch []Entry) error
 
 	// Find returns the calls that a normal query asks for, less those in except,
-	// and how many there are on all pages. Notes come without Detail.
+	// and how many there are on all pages. Notes come without Detail, and not at
+	// all, as offers, when the query is Bare.
 	Find(ctx context.Context, q Query, except []phone.CallID) (calls []Call, total int, err error)
 
 	// Call returns one call with its notes' Detail; phone.NotFound if there is none.

@@ -14,9 +14,12 @@ import (
 	"github.com/ringpath/ringpath/internal/record"
 )
 
-const callColumns = `id, version, direction, status, caller, caller_name, caller_user_id, called,
+const (
+	bareColumns = `id, version, direction, status, caller, caller_name, caller_user_id, called,
 	number_id, trunk, sip_call_id, started_at_us, connected_at_us, answered_at_us, ended_at_us,
-	user_id, external, cause, ended_by, missed, teams, steps, offers, erased, archived`
+	user_id, external, cause, ended_by, missed, erased, archived, teams`
+	callColumns = bareColumns + `, steps, offers`
+)
 
 // Find implements record.Store.
 func (db *DB) Find(ctx context.Context, q record.Query, except []phone.CallID) ([]record.Call, int, error) {
@@ -26,8 +29,14 @@ func (db *DB) Find(ctx context.Context, q record.Query, except []phone.CallID) (
 	if q.Order == record.NewestFirst {
 		order = "DESC"
 	}
-	page := "SELECT " + callColumns + " FROM calls WHERE " + w.text() + " ORDER BY id " + order +
-		" LIMIT " + w.arg(q.Limit) + " OFFSET " + w.arg(q.Offset)
+	columns := callColumns
+	if q.Bare {
+		columns = bareColumns + ", '', ''"
+	}
+	// Of a bare parameter as limit SQLite looks at the value when it plans, and
+	// so it would plan anew at every use of the statement.
+	page := "SELECT " + columns + " FROM calls WHERE " + w.text() + " ORDER BY id " + order +
+		" LIMIT 0 + " + w.arg(q.Limit) + " OFFSET 0 + " + w.arg(q.Offset)
 	calls, err := db.calls(ctx, page, len(except) == 0, w.args)
 	if err != nil {
 		return nil, 0, fail(what, err)
@@ -207,7 +216,7 @@ func scanCall(rows *sql.Rows) (record.Call, error) {
 	var teams, steps, offers string
 	err := rows.Scan(&c.ID, &c.Version, &c.Direction, &c.Status, &c.Caller, &c.CallerName, &c.CallerUser,
 		&c.Called, &c.Number, &c.Trunk, &c.SIPCallID, &started, &connected, &answered, &ended,
-		&c.User, &c.External, &c.Cause, &c.EndedBy, &c.Missed, &teams, &steps, &offers, &c.Erased, &c.Archived)
+		&c.User, &c.External, &c.Cause, &c.EndedBy, &c.Missed, &c.Erased, &c.Archived, &teams, &steps, &offers)
 	if err != nil {
 		return c, err
 	}

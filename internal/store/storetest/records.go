@@ -125,6 +125,9 @@ func callComesBack(t *testing.T, s record.Store) {
 		t.Errorf("Find: total %d, want 1: the bare call has not ended", total)
 	}
 	same(t, "Find", calls, []record.Call{withoutDetail(full)})
+	calls, _ = find(t, s, record.Query{Bare: true})
+	full.Steps, full.Offers = nil, nil
+	same(t, "bare Find", calls, []record.Call{full})
 }
 
 func newestWins(t *testing.T, s record.Store) {
