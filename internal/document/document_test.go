@@ -69,6 +69,9 @@ func TestParseFaults(t *testing.T) {
 		{"deep", strings.Repeat("[", 100000), "too large"},
 		{"deep in JSON", strings.Repeat("[", 1000) + strings.Repeat("]", 1000), "too large"},
 		{"deep by dashes", strings.Repeat("- ", 100000), "too large"},
+		{"deep by names", strings.Repeat("a: ", 50000), "too large"},
+		{"many fields", "users:\n- name: a\n" + numbered("  k%d: v\n", 100_000), "f:1026:1: the document is too large"},
+		{"syntax, far away", strings.Repeat("[a, ", 60) + numbered("%d,", 100_000), "not YAML"},
 		{"aliases of aliases", bomb(), "too large"},
 		{"not UTF-8", "a: \xff", "not UTF-8"},
 		{"merge key", "a: &x {k: v}\nb:\n  <<: *x\n", "the name of a field"},
@@ -79,6 +82,24 @@ func TestParseFaults(t *testing.T) {
 				t.Errorf("got %v, want %q", faults, tt.want)
 			}
 		})
+	}
+}
+
+// numbered is a text n times, with a number in it.
+func numbered(format string, n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, format, i)
+	}
+	return b.String()
+}
+
+// A syntax fault must not quote what stands around it: it could be a secret.
+func TestSyntaxFaultsQuoteNothing(t *testing.T) {
+	for _, text := range []string{"token: {value: hunter2-hunter2", "a: b\n  password: hunter2-hunter2: x", "hunter2-hunter2\na: [", "a: \"hunter2-hunter2"} {
+		if _, faults := Parse("f", []byte(text)); faults == nil || strings.Contains(faults.Error(), "hunter2") {
+			t.Errorf("%q: %v", text, faults)
+		}
 	}
 }
 

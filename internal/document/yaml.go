@@ -19,9 +19,10 @@ const (
 	MaxSize  = 8 << 20 // bytes of text
 	maxDepth = 64      // values within values
 	maxNodes = 1 << 20 // values, aliases expanded
+	maxNames = 1024    // fields of one YAML map: more than any has, and the parser's time grows with their square
 )
 
-var errTooLarge = fmt.Errorf("the document is too large: at most %d values, %d deep", maxNodes, maxDepth)
+var errTooLarge = fmt.Errorf("the document is too large: at most %d values, %d deep, %d fields in one place", maxNodes, maxDepth, maxNames)
 
 // Parse reads YAML or JSON. File names it in faults. A tree comes back even
 // when there are faults, as far as it could be read; nil only for a syntax
@@ -39,8 +40,8 @@ func Parse(file string, text []byte) (*Node, Faults) {
 		return parseJSON(file, text)
 	}
 	tokens := lexer.Tokenize(string(text))
-	if tooDeep(tokens) {
-		return fail(CodeTooLarge, errTooLarge.Error())
+	if line := tooLarge(tokens); line > 0 {
+		return nil, Faults{{File: file, Line: line, Column: 1, Code: CodeTooLarge, Message: errTooLarge.Error()}}
 	}
 	parsed, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
@@ -64,38 +65,74 @@ func Parse(file string, text []byte) (*Node, Faults) {
 	return root, r.faults
 }
 
-// tooDeep finds nesting that would let the parser's recursion grow without end.
-func tooDeep(tokens token.Tokens) bool {
+// tooLarge finds nesting and maps that would let the parser's recursion and time
+// grow without end, and returns the line; 0: there are none.
+func tooLarge(tokens token.Tokens) int {
+	var open names
 	depth, entries, line := 0, 0, 0
-	for _, t := range tokens {
-		if t.Position != nil && t.Position.Line != line {
+	for i, t := range tokens {
+		if t.Position == nil {
+			continue
+		}
+		if t.Position.Line != line {
 			line, entries = t.Position.Line, 0
 		}
+		bad := t.Position.IndentLevel > maxDepth
 		switch t.Type {
 		case token.MappingStartType, token.SequenceStartType:
 			depth++
 		case token.MappingEndType, token.SequenceEndType:
 			depth--
-		case token.SequenceEntryType, token.MappingKeyType, token.AnchorType, token.TagType:
+		case token.MappingKeyType, token.AnchorType, token.TagType:
 			entries++
+		case token.SequenceEntryType:
+			entries++
+			open.close(t.Position.Column)
+		case token.MappingValueType:
+			if depth == 0 && i > 0 && tokens[i-1].Position != nil {
+				bad = bad || open.add(tokens[i-1].Position.Column)
+			}
 		}
-		if depth > maxDepth || entries > maxDepth || t.Position != nil && t.Position.IndentLevel > maxDepth {
-			return true
+		if bad || depth > maxDepth || entries > maxDepth {
+			return line
 		}
 	}
-	return false
+	return 0
 }
 
+// names counts the fields of the maps that are open at a token, by the column
+// in which they stand. Maps in braces are read in linear time.
+type names []struct{ column, count int }
+
+// close forgets maps that stand to the right of a column.
+func (n *names) close(column int) {
+	for len(*n) > 0 && (*n)[len(*n)-1].column > column {
+		*n = (*n)[:len(*n)-1]
+	}
+}
+
+// add counts a field, and says that there are too many.
+func (n *names) add(column int) bool {
+	n.close(column)
+	if last := len(*n) - 1; last >= 0 && (*n)[last].column == column {
+		(*n)[last].count++
+		return (*n)[last].count > maxNames
+	}
+	*n = append(*n, struct{ column, count int }{column, 1})
+	return len(*n) > maxDepth
+}
+
+// syntaxFault takes the parser's message alone: the whole text of its error
+// quotes the document, secrets included, and takes long to make.
 func syntaxFault(file string, err error) Fault {
-	f := Fault{File: file, Line: 1, Column: 1, Code: CodeSyntax, Message: err.Error()}
+	f := Fault{File: file, Line: 1, Column: 1, Code: CodeSyntax, Message: "not YAML"}
 	var e yaml.Error
 	if errors.As(err, &e) {
-		f.Message = e.GetMessage()
+		f.Message += ": " + e.GetMessage()
 		if t := e.GetToken(); t != nil && t.Position != nil {
 			f.Line, f.Column = t.Position.Line, t.Position.Column
 		}
 	}
-	f.Message = "not YAML: " + f.Message
 	return f
 }
 
