@@ -63,7 +63,7 @@ func NewEngine(client *outbound.Client) *Engine {
 // ends within the lookup's timeout, and at once when ctx is cancelled.
 func (e *Engine) Run(ctx context.Context, l *Lookup, r Request) Outcome {
 	x := run{engine: e, l: l, req: &r, start: time.Now()}
-	x.trace = &Trace{budget: l.timeout, credentials: r.Credentials, keep: otherKeep, test: r.Test}
+	x.trace = &Trace{budget: l.timeout, keep: otherKeep, test: r.Test}
 	if r.Test {
 		x.trace.keep = testKeep
 	}

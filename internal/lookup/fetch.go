@@ -19,7 +19,7 @@ import (
 
 const (
 	retryPause    = 100 * time.Millisecond // before a retry that nobody named a time for
-	maxErrorBody  = 64 << 10               // read of an answer that is an error, for the trace
+	maxErrorBody  = testKeep + 16<<10      // read of an answer that is an error: what a trace shows, with the whole of a secret at its end
 	connectShare  = 3                      // DNS, connect and TLS get this part of the timeout,
 	maxConnect    = time.Second            // and no more than this
 	userAgent     = "Ringpath"
@@ -40,6 +40,7 @@ func (x *run) render() bool {
 	if !x.credential() {
 		return false
 	}
+	x.trace.masks = findMasks(x.msg.cred, x.req.Credentials)
 	raw, stopped := l.url.render(make([]byte, 0, 256), v)
 	if stopped != nil {
 		return x.stop(stopped)

@@ -1,10 +1,14 @@
 package lookup
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/ringpath/ringpath/internal/secret"
 )
@@ -25,29 +29,29 @@ const tailFrom = 16
 // mask is a text to be hidden and what stands instead.
 type mask struct{ text, shown string }
 
+// masks are the longest text first: a secret that another begins with must not
+// leave that one's end to be seen.
 type masks []mask
 
-// masks collects the secrets that this trace may hold: the one that was sent in
-// all spellings in which it travels, the others as they are.
-func (t *Trace) masks() masks {
+// findMasks collects the secrets that a run's trace may hold: the one that is
+// sent in all spellings in which it travels, the others as they are.
+func findMasks(sent Credential, all Credentials) masks {
 	var m masks
-	if len(t.attempts) > 0 {
-		cred := t.attempts[0].msg.cred
-		if cred.Type == Basic {
-			// Its end gives away the secret's end, whatever its own length.
-			m = m.add(strings.TrimPrefix(cred.headerValue(), "Basic "), secret.Mask)
-		}
-		if text := cred.Secret.Reveal(); len(text) >= minMasked {
-			m = m.add(text, shownAs(text))
-		}
+	if sent.Type == Basic {
+		// Its end gives away the secret's end, whatever its own length.
+		m = m.add(strings.TrimPrefix(sent.headerValue(), "Basic "), secret.Mask)
 	}
-	if all, ok := t.credentials.(Secrets); ok {
-		for _, s := range all.Secrets() {
-			if text := s.Reveal(); len(text) >= minMasked {
+	if text := sent.Secret.Reveal(); len(text) >= minMasked {
+		m = m.add(text, shownAs(text))
+	}
+	if stored, ok := all.(Secrets); ok {
+		for _, s := range stored.Secrets() {
+			if text := s.Reveal(); len(text) >= minMasked && s != sent.Secret {
 				m = append(m, mask{text, shownAs(text)})
 			}
 		}
 	}
+	slices.SortStableFunc(m, func(a, b mask) int { return cmp.Compare(len(b.text), len(a.text)) })
 	return m
 }
 
@@ -87,13 +91,65 @@ func (m masks) text(s string) string {
 	return s
 }
 
-func (m masks) values(in map[string]string) map[string]string {
-	if in == nil {
+// clip masks s and cuts it to n bytes, in this order: half a secret is not found.
+func (m masks) clip(s string, n int) string { return clip(m.text(s), n) }
+
+// straddled is the secret that a cut at a place in a text would go through;
+// else both ends are the place.
+func (m masks) straddled(text []byte, at int) (start, end int) {
+	for _, x := range m {
+		from, to := max(0, at-len(x.text)+1), min(len(text), at+len(x.text)-1)
+		if i := bytes.Index(text[from:to], []byte(x.text)); i >= 0 {
+			return from + i, from + i + len(x.text)
+		}
+	}
+	return at, at
+}
+
+// window is at most limit bytes of an answer around [start, end), masked. It
+// begins behind and ends before a secret that it would cut.
+func (m masks) window(answer []byte, start, end, limit int) (text string, offset int) {
+	if len(answer) <= limit {
+		return m.text(string(answer)), 0
+	}
+	from := max(0, start-max(0, limit-(end-start))/2)
+	if end == 0 {
+		from = 0
+	}
+	from = min(from, len(answer)-limit)
+	to := from + limit
+	if from > 0 {
+		_, from = m.straddled(answer, from)
+	}
+	if to < len(answer) {
+		to, _ = m.straddled(answer, to)
+	}
+	for from < to && !utf8.RuneStart(answer[from]) {
+		from++
+	}
+	return clip(m.text(string(answer[from:max(from, to)])), limit), from
+}
+
+// maxShownHeaders bounds the headers that a trace shows.
+const maxShownHeaders = 40
+
+func (m masks) headers(h http.Header) map[string]string {
+	if len(h) == 0 {
 		return nil
 	}
-	out := make(map[string]string, len(in))
-	for k, v := range in {
-		out[k] = m.text(v)
+	out := make(map[string]string, len(h))
+	for name, values := range h {
+		if len(out) == maxShownHeaders {
+			break
+		}
+		shown := values[0:len(values):len(values)]
+		for i, v := range values {
+			if masked := m.header(name, v); masked != v {
+				shown = slices.Clone(shown)
+				shown[i] = masked
+			}
+		}
+		out[name] = clip(strings.Join(shown, ", "), maxValue)
 	}
 	return out
 }
@@ -102,7 +158,7 @@ func (m masks) values(in map[string]string) map[string]string {
 func (m masks) header(name, value string) string {
 	switch http.CanonicalHeaderKey(name) {
 	case "Set-Cookie":
-		return setCookie.mask(value)
+		return maskCookie(value)
 	case "Cookie", "Proxy-Authorization":
 		return secret.Mask
 	case "Authorization":
@@ -114,19 +170,16 @@ func (m masks) header(name, value string) string {
 	return m.text(value)
 }
 
-type cookies struct{}
-
-// setCookie keeps names and attributes.
-var setCookie cookies
-
-func (cookies) mask(value string) string {
-	name, rest, found := strings.Cut(value, "=")
-	if !found {
+// maskCookie keeps a cookie's name and attributes.
+func maskCookie(value string) string {
+	pair, attributes, more := strings.Cut(value, ";")
+	name, _, _ := strings.Cut(pair, "=")
+	if pair == name { // no name: all of it is the value
 		return secret.Mask
 	}
-	_, attributes, more := strings.Cut(rest, ";")
-	if !more {
-		return name + "=" + secret.Mask
+	masked := name + "=" + secret.Mask
+	if more {
+		masked += ";" + attributes
 	}
-	return name + "=" + secret.Mask + ";" + attributes
+	return masked
 }

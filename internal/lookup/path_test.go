@@ -245,7 +245,7 @@ func FuzzValue(f *testing.F) {
 			if !l.holds([]byte(raw)) {
 				continue
 			}
-			x := run{l: l, req: &Request{Region: "US"}}
+			x := run{l: l, req: &Request{Region: "US"}, trace: &Trace{}}
 			named, ok := x.name(&candidate{}, []byte(raw))
 			if ok && named.Kind == "external" && kind != typeExternal {
 				t.Fatalf("%s as %s dials %s", raw, kind, named.Number)

@@ -30,7 +30,7 @@ func (x *run) param(name, value string) {
 	if x.trace.params == nil {
 		x.trace.params = make(map[string]string, 4)
 	}
-	x.trace.params[name] = clip(value, maxValue)
+	x.trace.params[name] = x.trace.masks.clip(value, maxValue)
 }
 
 // end makes the outcome.
@@ -106,13 +106,13 @@ func (x *run) try(p *path, h hit, raw []byte) {
 
 // name reads a value: trimmed, mapped, then by its type.
 func (x *run) name(c *candidate, raw []byte) (named Named, ok bool) {
-	c.value = clip(string(raw), maxValue)
 	if !isScalar(raw) {
+		c.value = x.trace.masks.clip(string(raw), maxValue)
 		named, c.reason = x.l.readObject(raw, x.req.Region)
 		return named, c.reason == ""
 	}
 	text := textOf(raw)
-	c.value = clip(text, maxValue)
+	c.value = x.trace.masks.clip(text, maxValue)
 	if r, mapped := x.l.mapped(text); mapped {
 		c.mapped = r.value
 		if r.isTarget {
@@ -134,7 +134,7 @@ func (x *run) facts(body []byte, found []finding) {
 			continue
 		}
 		h := f.hits[0]
-		if fact := clip(clean(textOf(body[h.start:h.end])), maxFact); fact != "" {
+		if fact := x.trace.masks.clip(clean(textOf(body[h.start:h.end])), maxFact); fact != "" {
 			if x.show == nil {
 				x.show = make(map[string]string, len(found))
 			}

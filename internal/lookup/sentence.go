@@ -117,7 +117,7 @@ func (t *Trace) answered(p map[string]string, last *attempt) string {
 	case ReasonRedirect:
 		return fmt.Sprintf("%d: the API points to %q. Redirects are never followed: write the final address as the url.", last.status, clip(p["location"], 300))
 	case ReasonNotJSON:
-		return fmt.Sprintf("%d, but the answer is not JSON (Content-Type %q). Check that the url is the API's and not a web page's.", last.status, clip(last.respHeader.Get("Content-Type"), 100))
+		return fmt.Sprintf("%d, but the answer is not JSON (Content-Type %q). Check that the url is the API's and not a web page's.", last.status, t.masks.clip(last.respHeader.Get("Content-Type"), 100))
 	case ReasonTooLarge:
 		return fmt.Sprintf("The answer is larger than %d KiB. Ask for fewer records or fields.", maxBody>>10)
 	case ReasonTooDeep:

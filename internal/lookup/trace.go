@@ -2,10 +2,9 @@ package lookup
 
 import (
 	"encoding/json"
+	"maps"
 	"net/http"
-	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/ringpath/ringpath/internal/outbound"
 	"github.com/ringpath/ringpath/internal/phone"
@@ -24,20 +23,20 @@ const (
 // cheap to make: masking and JSON happen when View or MarshalJSON is called. It
 // holds secrets until then: never print one.
 type Trace struct {
-	exit        Exit
-	reason      Reason
-	params      map[string]string
-	host        string
-	attempts    []*attempt
-	candidates  []candidate
-	chosen      int // index of the candidate that matched
-	show        map[string]string
-	budget      time.Duration
-	spent       time.Duration
-	credentials Credentials
-	keep        int     // bytes of an answer
-	answers     Answers // empty: full
-	test        bool
+	exit       Exit
+	reason     Reason
+	params     map[string]string
+	host       string
+	attempts   []*attempt
+	candidates []candidate
+	chosen     int // index of the candidate that matched
+	show       map[string]string
+	budget     time.Duration
+	spent      time.Duration
+	masks      masks
+	keep       int     // bytes of an answer
+	answers    Answers // empty: full
+	test       bool
 }
 
 // attempt is one request and what came of it.
@@ -139,12 +138,12 @@ func (t *Trace) MarshalJSON() ([]byte, error) { return json.Marshal(t.View()) }
 
 // View masks secrets and puts the trace into words.
 func (t *Trace) View() View {
-	m := t.masks()
+	m := t.masks
 	v := View{
 		TraceVersion: TraceVersion,
 		Exit:         t.exit, Reason: t.reason,
-		Params:   m.values(t.params),
-		Show:     m.values(t.show),
+		Params:   maps.Clone(t.params), // masked already, as show and the candidates' values are
+		Show:     t.show,
 		Attempts: make([]AttemptView, len(t.attempts)), Candidates: make([]CandidateView, len(t.candidates)),
 		Cache: "off", Breaker: "off",
 		BudgetMS: millis(t.budget), SpentMS: millis(t.spent),
@@ -171,9 +170,10 @@ const earlierKeep = 256
 
 func (t *Trace) attempt(m masks, a *attempt, last bool) AttemptView {
 	wait, dns, connect, tls, first, address := a.timings.Read()
+	body, _ := m.window(a.msg.body, 0, 0, t.keep)
 	v := AttemptView{
 		Request: RequestView{Method: a.method, URL: m.text(a.msg.url.String()),
-			Headers: m.headers(a.msg.header), Body: m.text(clip(string(a.msg.body), t.keep))},
+			Headers: m.headers(a.msg.header), Body: body},
 		Address: address,
 		Timings: TimingsView{Wait: millis(wait), DNS: millis(dns), Connect: millis(connect),
 			TLS: millis(tls), FirstByte: millis(first), Body: millis(a.body)},
@@ -181,7 +181,7 @@ func (t *Trace) attempt(m masks, a *attempt, last bool) AttemptView {
 		Error:  a.reason,
 	}
 	if a.err != nil {
-		v.Detail = clip(m.text(a.err.Error()), maxValue)
+		v.Detail = m.clip(a.err.Error(), maxValue)
 	}
 	if t.answers != "" && t.answers != AnswersFull {
 		v.Truncated = len(a.answer) > 0
@@ -201,7 +201,7 @@ func (t *Trace) attempt(m masks, a *attempt, last bool) AttemptView {
 }
 
 func (c *candidate) view(m masks) CandidateView {
-	v := CandidateView{Path: c.path, Pointer: m.text(c.pointer), Value: m.text(c.value), Mapped: c.mapped,
+	v := CandidateView{Path: c.path, Pointer: m.text(c.pointer), Value: c.value, Mapped: m.text(c.mapped),
 		Read: c.read, State: string(c.state), Reason: c.reason}
 	if !c.target.IsZero() {
 		v.Target = c.target.String()
@@ -211,44 +211,3 @@ func (c *candidate) view(m masks) CandidateView {
 
 // millis rounds to microseconds.
 func millis(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
-
-// window is at most limit bytes of an answer around [start, end), masked. What
-// stands before, in and after the node is masked apart, so that the node's place
-// is known whatever the masks' lengths.
-func (m masks) window(answer []byte, start, end, limit int) (string, int) {
-	if len(answer) > limit {
-		from := max(0, start-max(0, limit-(end-start))/2)
-		if end == 0 {
-			from = 0
-		}
-		from = min(from, len(answer)-limit)
-		to := from + limit
-		masked := m.text(string(answer))
-		if len(masked) != len(answer) { // a secret in it: rare, and then exactness of the place is worth less than the secret
-			from, to = min(from, len(masked)), min(to, len(masked))
-		}
-		answer = []byte(masked)
-		for from < to && !utf8.RuneStart(answer[from]) {
-			from++
-		}
-		return clip(string(answer[from:to]), limit), from
-	}
-	return m.text(string(answer)), 0
-}
-
-// maxShownHeaders bounds the headers that a trace shows.
-const maxShownHeaders = 40
-
-func (m masks) headers(h http.Header) map[string]string {
-	if len(h) == 0 {
-		return nil
-	}
-	out := make(map[string]string, len(h))
-	for name, values := range h {
-		if len(out) == maxShownHeaders {
-			break
-		}
-		out[name] = clip(m.header(name, strings.Join(values, ", ")), maxValue)
-	}
-	return out
-}

@@ -19,11 +19,13 @@ func TestSecretsNeverShow(t *testing.T) {
 	const used, stored, short = `p/ss"wörd&0123456789-used`, "another-stored-secret", "pin9"
 	basic := base64.StdEncoding.EncodeToString([]byte("abc:" + used))
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Set-Cookie", "session="+stored+"-x; Path=/; HttpOnly")
+		w.Header().Add("Set-Cookie", "session="+stored+"-x; Path=/; HttpOnly")
+		w.Header().Add("Set-Cookie", "second=unknown-token; Path=/")
+		w.Header().Set("Content-Type", "text/"+stored)
 		w.Header().Set("X-Echo", r.Header.Get("Authorization"))
 		body, _ := json.Marshal(map[string]any{"a": 456, "auth": r.Header.Get("Authorization"), "plain": used,
 			"query": url.QueryEscape(used), "slashes": strings.ReplaceAll(basic, "/", `\/`), "other": stored, "short": short, "in": "xx" + stored + "yy"})
-		answer(string(body))(w, r)
+		_, _ = w.Write(body)
 	})
 	host := strings.TrimPrefix(s.URL, "http://")
 	creds := shelf{
@@ -52,11 +54,42 @@ func TestSecretsNeverShow(t *testing.T) {
 			}
 		}
 		v := view(t, o)
-		if got := v.Attempts[0].Headers["Set-Cookie"]; got != "session=••••; Path=/; HttpOnly" {
+		if got := v.Attempts[0].Headers["Set-Cookie"]; got != "session=••••; Path=/; HttpOnly, second=••••; Path=/" {
 			t.Errorf("Set-Cookie %q", got)
 		}
 		if name == "query" && !strings.HasSuffix(v.Attempts[0].Request.URL, "?k=••••used") {
 			t.Errorf("URL %q", v.Attempts[0].Request.URL)
+		}
+	}
+}
+
+// What an API says reaches more than the trace: a secret in it must be masked
+// everywhere, whole or cut, and so must one that begins with another one.
+func TestSecretsInValues(t *testing.T) {
+	const stored, longer = "stored-secret-0123456789", "stored-secret-0123456789-and-more"
+	creds := shelf{"a": {Secret: secret.New(stored)}, "b": {Secret: secret.New(longer)}}
+	engine := NewEngine(newClient(t))
+	for _, pad := range []int{0, 240, 250, 1000, 1010, 2030, testKeep - 20} {
+		text := strings.Repeat("x", pad) + longer
+		for _, body := range []string{`{"a":"` + text + `"}`, `{"a":{"b":"` + text + `"}}`, `{"a":456,"b":"` + text + `"}`, `{"broken":"` + text} {
+			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Location", "/"+text)
+				answer(body)(w, r)
+			})
+			l := mustCompile(t, Spec{Method: "POST", Body: "{{sip.X-Order}}", BodyType: "raw", URL: s.URL,
+				Response: Response{Path: Paths{"a"}, Map: map[string]MapTo{"x": {Value: longer}}, Show: map[string]string{"fact": "a", "other": "b"}}}, fullEnv)
+			req := testRequest(creds)
+			req.Call.Headers = map[string]string{"x-order": text}
+			req.Test = true
+			o := engine.Run(t.Context(), l, req)
+			for _, limit := range []int{testKeep, matchedKeep, 100} {
+				o.Trace.Cut(limit, AnswersFull)
+				data, _ := json.Marshal(o.Trace)
+				said := string(data) + o.Value + o.Show["fact"] + o.Show["other"]
+				if strings.Contains(said, "stored") || strings.Contains(said, "-and-") {
+					t.Errorf("%d, %.20s, %d bytes: a secret shows: …%s", pad, body, limit, said[max(0, strings.Index(said, "stored")-20):])
+				}
+			}
 		}
 	}
 }
