@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,13 +60,12 @@ type Deps struct {
 }
 
 // Server answers everything that comes by HTTP. It keeps nothing but the counts
-// of the rate limit, and who is assigned to which number.
+// of the rate limit, and how our numbers are written.
 type Server struct {
 	Deps
 	log     *slog.Logger
 	started time.Time
 	limit   *limiter
-	assign  assignments
 	ours    spellings
 	handler http.Handler
 	inside  http.Handler
@@ -174,7 +174,7 @@ func secured(next http.Handler) http.Handler {
 }
 
 // view is the directory as it is now.
-func (s *Server) view(ctx context.Context) *view {
+func (s *Server) view() *view {
 	snapshot := s.Directory.Snapshot()
 	return &view{
 		People:   snapshot,
@@ -183,14 +183,28 @@ func (s *Server) view(ctx context.Context) *view {
 		state:    s.State,
 		base:     s.base(),
 		ours:     &s.ours,
-		assigned: func(id phone.NumberID) []phone.UserID { return s.assigned(ctx, snapshot)[id] },
+		assigned: func(n phone.Number) []phone.UserID { return assigned(snapshot, n) },
 	}
 }
 
-func (s *Server) assigned(ctx context.Context, snapshot *directory.Snapshot) map[phone.NumberID][]phone.UserID {
-	users, err := s.assign.at(ctx, s.Directory, snapshot)
-	if err != nil {
-		s.log.WarnContext(ctx, "numbers are shown without their users", "err", err)
+// assigned are the users of a number. The other API assigns them by hand; here a
+// flow says whom a number rings, so they are those whom its flow names, alone or
+// by their team. Whom a lookup will name nobody knows before the call.
+func assigned(d *directory.Snapshot, n phone.Number) []phone.UserID {
+	f, ok := d.Flow(n.Flow)
+	if !ok {
+		return nil
 	}
-	return users
+	var ids []phone.UserID
+	for _, t := range f.Targets() {
+		switch t.Kind {
+		case phone.ToUser:
+			ids = append(ids, t.User)
+		case phone.ToTeam:
+			team, _ := d.Team(t.Team)
+			ids = append(ids, team.Members...)
+		}
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
 }

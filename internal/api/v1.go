@@ -151,7 +151,7 @@ func (s *Server) serveV1(w http.ResponseWriter, r *http.Request, e *endpoint, li
 		return nil, v1Refusal(refused)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxV1Body)
-	a := &ask{r: r, server: s, params: readParams(r.URL.RawQuery), view: s.view(r.Context())}
+	a := &ask{r: r, server: s, params: readParams(r.URL.RawQuery), view: s.view()}
 	if a.params.err != nil {
 		return nil, a.params.err
 	}

@@ -23,7 +23,7 @@ func exampleView(base string) *view {
 	return &view{
 		People:   examplePeople{},
 		company:  company{Name: "Example Ltd", TimeZone: "Europe/Paris"},
-		assigned: func(phone.NumberID) []phone.UserID { return []phone.UserID{456} },
+		assigned: func(phone.Number) []phone.UserID { return []phone.UserID{456} },
 		state:    func(phone.UserID) phone.Availability { return phone.Available },
 		base:     base,
 		ours:     &spellings{},

@@ -122,7 +122,7 @@ type view struct {
 	People
 	rev      int64 // of the snapshot
 	company  company
-	assigned func(phone.NumberID) []phone.UserID // whom a number's flow names
+	assigned func(phone.Number) []phone.UserID // whom a number's flow names
 	state    func(phone.UserID) phone.Availability
 	base     string // public URL, without a slash at the end
 	ours     *spellings
@@ -131,6 +131,8 @@ type view struct {
 	users    map[phone.UserID]userInside
 	numbers  map[phone.NumberID]numberInside
 	spelling map[phone.E164]string
+	// Every user of a list is looked for among the users of every number.
+	assignees map[phone.NumberID][]phone.UserID
 }
 
 type company struct {
@@ -174,7 +176,7 @@ func (v *view) userV2(u phone.User) userV2 {
 func (v *view) user(u phone.User) userObject {
 	o := userObject{userV2: v.userV2(u), Numbers: []numberInside{}}
 	for _, n := range v.Numbers() {
-		if slices.Contains(v.assigned(n.ID), u.ID) {
+		if slices.Contains(v.numberUsers(n), u.ID) {
 			o.Numbers = append(o.Numbers, v.numberInside(n))
 		}
 	}
@@ -213,7 +215,11 @@ func (v *view) newNumberInside(n phone.Number) numberInside {
 }
 
 func (v *view) number(n phone.Number) numberObject {
-	return numberObject{numberInside: v.numberInside(n), Users: v.usersInside(v.assigned(n.ID))}
+	return numberObject{numberInside: v.numberInside(n), Users: v.usersInside(v.numberUsers(n))}
+}
+
+func (v *view) numberUsers(n phone.Number) []phone.UserID {
+	return remember(&v.assignees, n.ID, func() []phone.UserID { return v.assigned(n) })
 }
 
 func (v *view) call(c *record.Call) callObject {

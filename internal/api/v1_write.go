@@ -145,7 +145,7 @@ func createUser(a *ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.server.userAnswer(a.r.Context(), phone.UserID(created(plan, directory.KindUser)))
+	return a.server.userAnswer(phone.UserID(created(plan, directory.KindUser)))
 }
 
 func updateUser(a *ask) (any, error) {
@@ -162,12 +162,12 @@ func updateUser(a *ask) (any, error) {
 	if _, err := a.server.apply(a.r.Context(), object{"users": []object{e}}, directory.ApplyOptions{}); err != nil {
 		return nil, err
 	}
-	return a.server.userAnswer(a.r.Context(), u.ID)
+	return a.server.userAnswer(u.ID)
 }
 
 // userAnswer is the user after a change.
-func (s *Server) userAnswer(ctx context.Context, id phone.UserID) (any, error) {
-	v := s.view(ctx)
+func (s *Server) userAnswer(id phone.UserID) (any, error) {
+	v := s.view()
 	u, ok := v.User(id)
 	if !ok {
 		return nil, notFound("user", id.String())
@@ -222,7 +222,7 @@ func createTeam(a *ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.server.teamAnswer(a.r.Context(), phone.TeamID(created(plan, directory.KindTeam)))
+	return a.server.teamAnswer(phone.TeamID(created(plan, directory.KindTeam)))
 }
 
 func updateTeam(a *ask) (any, error) {
@@ -241,11 +241,11 @@ func updateTeam(a *ask) (any, error) {
 	if _, err := a.server.apply(a.r.Context(), object{"teams": []object{e}}, directory.ApplyOptions{}); err != nil {
 		return nil, err
 	}
-	return a.server.teamAnswer(a.r.Context(), t.ID)
+	return a.server.teamAnswer(t.ID)
 }
 
-func (s *Server) teamAnswer(ctx context.Context, id phone.TeamID) (any, error) {
-	v := s.view(ctx)
+func (s *Server) teamAnswer(id phone.TeamID) (any, error) {
+	v := s.view()
 	t, ok := v.Team(id)
 	if !ok {
 		return nil, notFound("team", id.String())
@@ -296,7 +296,7 @@ func (a *ask) changeMembers(change func([]phone.UserID, phone.UserID) []phone.Us
 		if err == nil || phone.KindOf(err) != phone.Conflict || race == maxRaces {
 			return nil, err
 		}
-		a.view = a.server.view(a.r.Context())
+		a.view = a.server.view()
 	}
 }
 
@@ -330,7 +330,7 @@ func updateNumber(a *ask) (any, error) {
 	if _, err := a.server.apply(a.r.Context(), object{"numbers": []object{e}}, directory.ApplyOptions{}); err != nil {
 		return nil, err
 	}
-	v := a.server.view(a.r.Context())
+	v := a.server.view()
 	if n, ok := v.Number(n.ID); ok {
 		return object{"number": v.number(n)}, nil
 	}
