@@ -52,7 +52,7 @@ func newRig(t testing.TB, change ...func(*Deps)) *rig {
 	t.Cleanup(func() { db.Close() })
 	box, err := secret.NewBox(bytes.Repeat([]byte{7}, 32))
 	must(t, err)
-	dir, err := directory.Open(ctx, db, box, directory.Options{})
+	dir, err := directory.Open(ctx, db, box, directory.Options{PassHeaders: []string{"x-kind"}})
 	must(t, err)
 	writer, err := record.Open(db, record.Options{})
 	must(t, err)
@@ -72,7 +72,7 @@ func newRig(t testing.TB, change ...func(*Deps)) *rig {
 	}
 	deps := Deps{
 		Directory: dir, Records: writer, Keys: keys, Lookups: lookup.NewEngine(client),
-		Live: func() []record.Call { return r.live }, State: r.state, Ready: func() error { return r.notOK }, HeaderNames: []string{"x-kind"},
+		Live: func() []record.Call { return r.live }, State: r.state, Ready: func() error { return r.notOK },
 		Metrics: NewMetrics(), PublicURL: "http://ringpath.test", RatePerMin: 600, Version: "test",
 		Now: func() time.Time { return r.now },
 	}

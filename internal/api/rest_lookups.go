@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -34,7 +33,7 @@ type testInput struct {
 		Called string          `json:"called,omitempty" maxLength:"40" doc:"One of our numbers, E.164; left out: the first that has the flow"`
 		Flow   string          `json:"flow,omitempty" maxLength:"200" doc:"A stored step: its flow"`
 		Step   string          `json:"step,omitempty" maxLength:"200" doc:"and its name; left out: the flow's first lookup"`
-		Lookup json.RawMessage `json:"lookup,omitempty" doc:"Or a lookup given here, written as in a ring_to_api step, without ringing and otherwise"`
+		Lookup json.RawMessage `json:"lookup,omitempty" doc:"Or a lookup given here, written as in a ring_to_api step; ringing and otherwise are passed over"`
 	}
 }
 
@@ -83,7 +82,7 @@ func (s *Server) testLookup(ctx context.Context, in *testInput) (*testOutput, er
 	out := &testOutput{}
 	var l *lookup.Lookup
 	if len(b.Lookup) > 0 {
-		l, err = s.givenLookup(snapshot, b.Lookup)
+		l, err = s.givenLookup(b.Lookup)
 	} else {
 		out.Body.Flow = b.Flow
 		out.Body.Step, l, err = storedLookup(snapshot, b.Flow, b.Step)
@@ -124,23 +123,17 @@ func storedLookup(d *directory.Snapshot, flowName, step string) (string, *lookup
 	return name, l, nil
 }
 
-// givenLookup checks a lookup that is in the request, as if it stood in a flow.
-func (s *Server) givenLookup(d *directory.Snapshot, text json.RawMessage) (*lookup.Lookup, error) {
-	var spec lookup.Spec
-	dec := json.NewDecoder(bytes.NewReader(text))
-	dec.DisallowUnknownFields()
-	if err := dec.Decode(&spec); err != nil {
-		return nil, invalidAt("/lookup", jsonFault(err))
-	}
-	l, faults := lookup.Compile(spec, flow.LookupEnv(d, lookup.Env{
-		HeaderNames: s.HeaderNames, Credentials: d, AllowsPlain: s.AllowsPlain,
-	}))
+// givenLookup checks a lookup that is in the request, as a ring_to_api step: with
+// all its faults, each with its line and column in what was sent.
+func (s *Server) givenLookup(text json.RawMessage) (*lookup.Lookup, error) {
+	l, faults := s.Directory.CompileLookup("lookup", text)
 	if l != nil {
 		return l, nil
 	}
 	p := problem(http.StatusUnprocessableEntity, string(phone.Invalid), "the lookup cannot be run")
 	for _, f := range faults {
-		p.Errors = append(p.Errors, Fault{Pointer: "/lookup" + f.Pointer, Code: f.Code, Message: f.Message, Warning: f.Warning})
+		f.Pointer = "/lookup" + f.Pointer
+		p.Errors = append(p.Errors, f)
 	}
 	return nil, p
 }

@@ -102,7 +102,9 @@ func TestLookupGivenInTheRequest(t *testing.T) {
 	}{
 		{`{"caller":"+14155550123","lookup":` + post + `}`, 422, `"pointer":"/lookup/body`}, // no step asks for input.dept
 		{`{"caller":"+14155550123","lookup":{"url":"http://{{callerNumber}}/","response":{"path":"a.0.b"}}}`, 422, `"pointer":"/lookup/url"`},
-		{`{"caller":"+14155550123","lookup":{"urll":"x"}}`, 422, `/lookup`},
+		{`{"caller":"+14155550123","lookup":{"urll":"x"}}`, 422, `"line":1,"column":2,"pointer":"/lookup/urll","code":"unknown_field"`},
+		{`{"caller":"+14155550123","lookup":{"url":"http://crm.test/","url":"http://crm.test/","response":{"path":"a"}}}`, 422, `"column":27,"pointer":"/lookup","code":"duplicate_field"`},
+		{`{"caller":"+14155550123","lookup":"http://crm.test/"}`, 422, `"pointer":"/lookup`},
 		{`{"caller":"4155550123","flow":"main"}`, 422, `/caller`},
 		{`{"flow":"main"}`, 422, `caller`},
 		{`{"caller":"anonymous"}`, 422, `/flow`},

@@ -36,11 +36,7 @@ type Deps struct {
 	Records   Records
 	Keys      *access.Keys
 	Lookups   *lookup.Engine // for lookups/test and flows/try
-	// HeaderNames and AllowsPlain are what the directory was opened with: a
-	// lookup that is tried is checked as one that is stored.
-	HeaderNames []string
-	AllowsPlain func(host, port string) bool
-	Live        func() []record.Call
+	Live      func() []record.Call
 	// State of a user to routing now; presence knows.
 	State func(phone.UserID) phone.Availability
 	// Ready says why calls cannot be served now; nil: they can.

@@ -80,8 +80,8 @@ func (a *App) openAPI(context.Context) error {
 	a.api = api.New(api.Deps{
 		Directory: a.Directory, Records: a.Records, Keys: a.Keys, Lookups: a.lookups,
 		Live: a.exchange.Live, State: a.presence.State, Ready: a.ready, Health: a.health,
-		Metrics: a.metrics, PublicURL: public, HeaderNames: s.SIP.PassHeaders,
-		AllowsPlain: DirectoryOptions(s).AllowsPlain, RatePerMin: s.V1.RatePerMin, Trusted: s.HTTP.Proxies(),
+		Metrics: a.metrics, PublicURL: public,
+		RatePerMin: s.V1.RatePerMin, Trusted: s.HTTP.Proxies(),
 		OwnMetrics: metrics != nil, Version: a.options.Version, Logger: a.log,
 	})
 	a.serve(ln, a.api.Handler())
