@@ -397,6 +397,9 @@ func TestSnapshot(t *testing.T) {
 	if f, ok := s.Flow("main"); !ok || len(f.Steps()) != 3 {
 		t.Errorf("flow: got %v, %v", f, ok)
 	}
+	if all := s.Secrets(); len(all) != 1 || all[0].Reveal() != "token-token" {
+		t.Errorf("secrets: got %d", len(all))
+	}
 	if k := s.Keep(); !k.Trace || k.Answers != "full" {
 		t.Errorf("keep: got %+v", k)
 	}

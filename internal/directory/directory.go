@@ -41,7 +41,9 @@ type Directory struct {
 }
 
 // Open loads what is stored. What this version cannot carry out, and a secret
-// that the box cannot open, is an error that names it.
+// that the box cannot open, is an error that names it. A lookup that the
+// settings refuse since it was stored is a line in the log: its calls must not
+// stop all others.
 func Open(ctx context.Context, store Store, box *secret.Box, o Options) (*Directory, error) {
 	if o.Now == nil {
 		o.Now = time.Now
@@ -56,6 +58,11 @@ func Open(ctx context.Context, store Store, box *secret.Box, o Options) (*Direct
 	s, faults := build(all, rev, o)
 	if faults.Fatal() {
 		return nil, fmt.Errorf("the stored directory cannot be used by this version: %w", faults)
+	}
+	for _, f := range faults {
+		if f.Code == lookup.CodeSettings {
+			o.Logger.WarnContext(ctx, "a stored flow needs a setting that is gone", "fault", f.String())
+		}
 	}
 	d := &Directory{store: store, box: box, options: o, stored: all, seq: seq}
 	d.current.Store(s)

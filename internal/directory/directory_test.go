@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"log/slog"
 	"strings"
 	"testing"
 )
@@ -94,5 +95,35 @@ func TestApplyExportApply(t *testing.T) {
 	a, ok := s.Account("agent")
 	if !ok || a.Password.Reveal() != "correct-horse-battery" || a.User != 456 {
 		t.Errorf("account: got %+v, %v", a, ok)
+	}
+}
+
+// Settings that shrink must not keep the server from starting, nor others from
+// changing what has nothing to do with it.
+func TestSettingsThatShrink(t *testing.T) {
+	doc := strings.NewReplacer("127.0.0.1:8080", "crm.internal:80", "{{callerNumber}}", "{{sip.X-Order}}").Replace(small)
+	store := &memory{}
+	rich := Options{PassHeaders: []string{"X-Order"}, AllowsPlain: func(string, string) bool { return true }}
+	d, err := Open(t.Context(), store, testBox(t), rich)
+	if err != nil {
+		t.Fatal(err)
+	}
+	apply(t, d, doc, ApplyOptions{})
+
+	var log strings.Builder
+	poor := Options{AllowsPlain: func(string, string) bool { return false }, Logger: slog.New(slog.NewTextHandler(&log, nil))}
+	d, err = Open(t.Context(), store, testBox(t), poor)
+	if err != nil {
+		t.Fatalf("the server does not start: %v", err)
+	}
+	for _, want := range []string{"stored flow main", "{{sip.X-Order}}", "sip.pass_headers", "lookup.allow", "crm.internal:80"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log does not say %s: %s", want, log.String())
+		}
+	}
+	apply(t, d, "company: {name: Other Ltd}", ApplyOptions{})
+	_, err = d.Apply(t.Context(), mustParse(t, doc[strings.Index(doc, "flows:"):]), ApplyOptions{})
+	if err == nil || !strings.Contains(err.Error(), "sip.pass_headers") {
+		t.Errorf("the flow itself, put in again: got %v, want a fault", err)
 	}
 }

@@ -61,7 +61,7 @@ func anyDocument(t *rapid.T) *document.Node {
 		"users", users,
 		"teams", list(entry("name", "t1", "members", members)),
 		"numbers", list(entry("name", "n"+texts.Draw(t, "number"), "digits", "+14155550100", "flow", "f1")),
-		"credentials", list(entry("name", "k"+texts.Draw(t, "credential"), "type", "bearer", "token", entry("value", texts.Draw(t, "token")), "hosts", list(document.NewText("api.example.com")))),
+		"credentials", list(entry("name", "k"+texts.Draw(t, "credential"), "type", "bearer", "token", entry("value", "long"+texts.Draw(t, "token")), "hosts", list(document.NewText("api.example.com")))),
 		"flows", list(entry("name", "f1", "steps", steps)),
 	)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/ringpath/ringpath/internal/flow"
 	"github.com/ringpath/ringpath/internal/lookup"
 	"github.com/ringpath/ringpath/internal/phone"
+	"github.com/ringpath/ringpath/internal/secret"
 )
 
 // Snapshot is the directory at one revision, checked, with its flows compiled.
@@ -24,7 +25,7 @@ type Snapshot struct {
 	userIndex      map[phone.UserID]int
 	userByEmail    map[string]int // lower case
 	userByExternal map[externalID]int
-	accounts       map[string]Account // by username, lower case
+	accounts       map[string]Account // by username
 	teamIndex      map[phone.TeamID]int
 	teamByName     map[string]int
 	teamByExternal map[externalID]int
@@ -34,6 +35,7 @@ type Snapshot struct {
 	trunkBySource  sourceIndex
 	rules          []rules // of trunks, beside them
 	credentials    map[string]lookup.Credential
+	secrets        []secret.Text // of credentials
 	flows          map[string]*flow.Flow
 	flowNames      []string
 }
@@ -164,7 +166,13 @@ func (s *Snapshot) Credential(name string) (lookup.Credential, bool) {
 	return c, ok
 }
 
+// Secrets are those of all credentials, which traces mask wherever they stand.
+// Phones' passwords are none of them: to look for thousands in each trace would
+// cost more than the lookup, and no API has business to know them.
+func (s *Snapshot) Secrets() []secret.Text { return s.secrets }
+
 var (
 	_ flow.Directory     = (*Snapshot)(nil)
 	_ lookup.Credentials = (*Snapshot)(nil)
+	_ lookup.Secrets     = (*Snapshot)(nil)
 )

@@ -195,8 +195,10 @@ func (b *builder) outbound(f outboundForm) Outbound {
 	}
 }
 
+const minSecret = 4 // bytes; shorter ones cannot be told from ordinary text
+
 func (b *builder) lookupEnv() lookup.Env {
-	return lookup.Env{HeaderNames: b.options.PassHeaders, Credentials: b.s, AllowsPlain: b.options.AllowsPlain}
+	return lookup.Env{HeaderNames: b.options.PassHeaders, Credentials: b.s, AllowsPlain: b.options.AllowsPlain, Stored: !b.entry.named}
 }
 
 // credential checks one. Which secret it needs is a matter of its type.
@@ -219,6 +221,11 @@ func (b *builder) credential(f credentialForm) {
 		}
 		if c.Secret = secrets[own].text; c.Secret.Empty() {
 			b.missingSecret("/"+own, "the credential "+f.Name, secrets[own])
+		} else {
+			if len(c.Secret.Reveal()) < minSecret {
+				b.fault("/"+own, codeSecret, "the secret of %s is too short to be kept out of traces: %d bytes or more", f.Name, minSecret)
+			}
+			b.s.secrets = append(b.s.secrets, c.Secret)
 		}
 	}
 	b.credentialFields(f)
