@@ -31,7 +31,15 @@ type Env struct {
 	// the settings allow that host. Nil, where no settings are known: not checked
 	// before a request is made.
 	AllowsPlain func(host, port string) bool
+	// Stored says that the Spec was accepted before. What only the settings
+	// refuse since then is a warning, CodeSettings: its lookup ends in an exit
+	// that says why, and the calls go on.
+	Stored bool
 }
+
+// CodeSettings is the code of warnings about a stored Spec that needs a setting
+// which is gone.
+const CodeSettings = "setting_gone"
 
 // Lookup is a checked Spec, ready to be run. It never changes and may be run by
 // any number of calls at once.
@@ -181,7 +189,11 @@ func (c *compiler) credential() Credential {
 	case !cred.allows(u.scheme, u.host, u.port):
 		c.list.add("/credential", "credential_host", "the credential %s may go to %s only, not to %s:%s; change its hosts or the url",
 			cred.Name, strings.Join(cred.Hosts, ", "), u.host, u.port)
-	case u.scheme == "http" && !isLoopback(u.host) && c.env.AllowsPlain != nil && !c.env.AllowsPlain(u.host, u.port):
+	case u.scheme != "http" || isLoopback(u.host) || c.env.AllowsPlain == nil || c.env.AllowsPlain(u.host, u.port):
+	case c.env.Stored:
+		c.list.warn("/credential", CodeSettings, "lookup.allow does not name %s:%s any more, and without https the credential %s is not sent there: the exit is always failed, blocked_address",
+			u.host, u.port, cred.Name)
+	default:
 		c.list.add("/credential", "plain_http", "without https the credential %s would cross the network unencrypted; write https://, or let the operator add %s:%s to lookup.allow",
 			cred.Name, u.host, u.port)
 	}

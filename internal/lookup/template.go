@@ -25,6 +25,7 @@ type placeholder struct {
 	get        func(*Vars) string
 	caller     bool // callerNumber and its forms
 	free       bool // free text from a stranger
+	gone       bool // the settings do not pass it on any more
 	filters    []func(string) string
 	names      []string // of the filters
 	hasDefault bool
@@ -91,6 +92,9 @@ func (t templates) parse(pointer, text string, place place) (parts []part, ok bo
 			return parts, false
 		}
 		ph.source = "{{" + text[:len(text)-len(s.rest)]
+		if ph.gone {
+			t.faults.warn(pointer, CodeSettings, "%s: sip.pass_headers does not name the header any more: it is empty in every call", ph.source)
+		}
 		parts = append(parts, part{ph: ph})
 		text = s.rest
 	}

@@ -63,11 +63,12 @@ func variable(name string, env *Env) (*placeholder, *templateError) {
 		}
 		return &placeholder{get: func(v *Vars) string { return form(v.Call.Called) }}, nil
 	case "sip":
-		if !containsFold(env.HeaderNames, tail) {
+		passed := containsFold(env.HeaderNames, tail)
+		if !passed && (!env.Stored || tail == "") {
 			return nil, templateErrorf("unknown_variable", "{{%s}}: the header %q is not passed on; the operator names it in sip.pass_headers", name, tail)
 		}
 		key := strings.ToLower(tail)
-		return &placeholder{free: true, get: func(v *Vars) string { return v.Call.Headers[key] }}, nil
+		return &placeholder{free: true, gone: !passed, get: func(v *Vars) string { return v.Call.Headers[key] }}, nil
 	case "input":
 		if !slices.Contains(env.Inputs, tail) {
 			return nil, templateErrorf("unknown_variable", "{{%s}}: no earlier step collects an input %q", name, tail)
