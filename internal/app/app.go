@@ -325,10 +325,16 @@ func (a *App) Run(drain, insist context.Context) error {
 	}
 	a.log.Info("draining", "calls", a.exchange.Active())
 	ctx, cancel := context.WithTimeout(insist, a.settings.Drain)
-	a.exchange.Drain(ctx)
+	if a.exchange.Drain(ctx) > 0 {
+		// The BYEs have just gone out: a moment for their answers, and to repeat them.
+		failed = errors.Join(failed, within(byeGrace, a.sip.Shutdown))
+	}
 	cancel()
 	return errors.Join(failed, a.close())
 }
+
+// byeGrace is how long the end of the program waits for calls that it hung up.
+const byeGrace = 2 * time.Second
 
 // SIPAddr is the address of the first SIP listener.
 func (a *App) SIPAddr() netip.AddrPort { return addrPort(a.sip.Addrs()[0]) }

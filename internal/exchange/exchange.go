@@ -132,23 +132,26 @@ func (x *Exchange) Draining() bool {
 
 // Drain refuses new calls and waits until the running ones have ended by
 // themselves. When ctx is done first, it hangs up the rest and waits for them to
-// be gone, which takes 32 s at most (RFC 3261 Timer F).
-func (x *Exchange) Drain(ctx context.Context) {
+// be gone, which takes 32 s at most (RFC 3261 Timer F). It says how many it had
+// to hang up.
+func (x *Exchange) Drain(ctx context.Context) (hungUp int) {
 	x.mu.Lock()
 	x.draining = true
 	x.checkIdle()
 	x.mu.Unlock()
 	select {
 	case <-x.idle:
-		return
+		return 0
 	case <-ctx.Done():
 	}
 	x.mu.Lock()
+	hungUp = len(x.calls)
 	for _, c := range x.calls {
 		c.stop()
 	}
 	x.mu.Unlock()
 	<-x.idle
+	return hungUp
 }
 
 // drain reads a leg out that was hung up.

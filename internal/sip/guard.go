@@ -10,8 +10,12 @@ import (
 // Limits of sources that are neither trunk nor registered phone.
 const (
 	strangerWindow = 2 * time.Second
-	strangerLimit  = 16 // requests in a window; one more, and the source is ignored
-	ignoredFor     = 300 * time.Second
+	strangerLimit  = 16 // requests in a window; further ones are dropped
+	// strangerPatience is how many windows in a row a source may go over the limit;
+	// then it is ignored. An office whose phones all start at once goes over it in
+	// the first, until one of them is registered and the address is no stranger's.
+	strangerPatience = 5
+	ignoredFor       = 300 * time.Second
 
 	failedWindow = time.Minute
 	failedLimit  = 10 // wrong digests in a window
@@ -37,6 +41,7 @@ type guard struct {
 type source struct {
 	window   time.Time
 	requests int
+	over     int       // windows in a row in which there were too many
 	ignored  time.Time // until then
 
 	failing time.Time
@@ -69,15 +74,24 @@ func (g *guard) admit(_ string, from netip.AddrPort, data []byte) bool {
 	if now.Before(s.ignored) || now.Before(s.banned) {
 		return false
 	}
-	if now.Sub(s.window) >= strangerWindow {
+	if since := now.Sub(s.window); since >= strangerWindow {
+		if s.requests <= strangerLimit || since >= 2*strangerWindow {
+			s.over = 0
+		}
 		s.window, s.requests = now, 0
 	}
-	if s.requests += n; s.requests > strangerLimit {
-		s.ignored = now.Add(ignoredFor)
-		g.note(from.Addr(), "too many requests of a stranger")
-		return false
+	before := s.requests
+	s.requests += n
+	if s.requests <= strangerLimit {
+		return true
 	}
-	return true
+	if before <= strangerLimit { // the first too many of this window
+		if s.over++; s.over >= strangerPatience {
+			s.ignored = now.Add(ignoredFor)
+			g.note(from.Addr(), "too many requests of a stranger")
+		}
+	}
+	return false
 }
 
 // failed notes a wrong digest; enough of them, and the source is banned.

@@ -66,8 +66,13 @@ func TestGuardForgetsAndExempts(t *testing.T) {
 			}
 			return pass
 		}
-		if got := burst(); got != 16 {
-			t.Errorf("%d pass at first", got)
+		for i := range strangerPatience {
+			if got := burst(); got != 16 {
+				t.Errorf("%d pass in window %d", got, i)
+			}
+			if i < strangerPatience-1 {
+				time.Sleep(strangerWindow)
+			}
 		}
 		time.Sleep(ignoredFor - 1)
 		if got := burst(); got != 0 {
@@ -88,6 +93,30 @@ func TestGuardForgetsAndExempts(t *testing.T) {
 		registered["203.0.113.1"] = true
 		if got := burst(); got != 20 {
 			t.Errorf("%d of a registered phone pass", got)
+		}
+	})
+}
+
+// An office whose phones all start at once, and then one that pauses between its
+// bursts: never ignored.
+func TestGuardIsPatient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newTestGuard(nil)
+		from := netip.MustParseAddrPort("203.0.113.1:5060")
+		for window := range 20 {
+			pass := 0
+			for range 40 {
+				if g.admit("udp", from, options) {
+					pass++
+				}
+			}
+			if pass != 16 {
+				t.Fatalf("%d pass in window %d", pass, window)
+			}
+			time.Sleep(strangerWindow)
+			if window%4 == 3 { // a quiet window
+				time.Sleep(strangerWindow)
+			}
 		}
 	})
 }

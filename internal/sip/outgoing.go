@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -24,6 +25,7 @@ type outLeg struct {
 
 	// Guarded by the call's lock:
 	tx     *stack.Client // nil until the INVITE is sent
+	hungup phone.Cause   // told to end while early: LegEnded comes with the final response
 	rang   bool
 	answer *media.Description // until joined
 	forks  int                // further dialogs that the INVITE made, which got BYE
@@ -218,12 +220,19 @@ func (o *outLeg) response(res *sip.Response, err error) {
 	o.c.mu.Lock()
 	defer o.c.mu.Unlock()
 	switch {
+	case o.hungup != "" && o.stage == early && (err != nil || res.StatusCode >= 300):
+		status := 0
+		if err == nil {
+			status = res.StatusCode
+		}
+		o.over(o.hungup, status, "")
+		o.release()
 	case err != nil:
 		o.over(phone.CauseUnreachable, 0, "no answer from the network")
 		o.release()
 	case res.StatusCode < 180:
 	case res.StatusCode < 200: // every one becomes 180, once (DESIGN 1.2, rule 4)
-		if !o.rang && o.stage == early {
+		if !o.rang && o.stage == early && o.hungup == "" {
 			o.rang = true
 			o.emit(phone.Event{Kind: phone.LegRinging})
 		}
@@ -250,8 +259,10 @@ func (o *outLeg) accepted(res *sip.Response) {
 	}
 	o.d = o.established(res, tag)
 	o.ack(&o.d, tag)
-	if o.stage == ended {
-		o.bye(phone.CauseElsewhere)
+	if o.hungup != "" || o.stage == ended { // the answer crossed the CANCEL (§9.1)
+		cause := cmp.Or(o.hungup, phone.CauseElsewhere)
+		o.over(cause, res.StatusCode, "answered too late")
+		o.bye(cause)
 		return
 	}
 	answer, err := media.Parse(res.Body())
@@ -294,14 +305,19 @@ func (o *outLeg) ack(d *dialog, tag string) {
 const inviteCSeq = 1
 
 // Hangup ends the leg: with CANCEL, as soon as a provisional response allows it,
-// or with BYE.
+// or with BYE. After CANCEL the phone may ring until it has given its final
+// response, so that LegEnded waits for that, for at most Timer B or H (32 s).
 func (o *outLeg) Hangup(cause phone.Cause) {
 	o.c.mu.Lock()
 	defer o.c.mu.Unlock()
 	switch o.stage {
 	case early:
-		o.over(cause, 0, "")
-		if o.tx != nil {
+		if o.tx == nil { // the INVITE was not sent yet, and now never is
+			o.over(cause, 0, "")
+			return
+		}
+		if o.hungup == "" {
+			o.hungup = cause
 			o.tx.Cancel(reason(cause)) // a 2xx that crosses it is seen to in accepted
 		}
 	case confirmed:
