@@ -78,6 +78,11 @@ func twoValues(args []spec.FuncExprArg) error {
 	return nil
 }
 
+// maxMatched bounds a text that match and search look into, in bytes; a longer
+// one never matches. A test takes the product of its length and the pattern's,
+// and nothing can stop it.
+const maxMatched = 4 << 10
+
 // matches tests a text with an I-Regexp (RFC 9485), in which "." is not a line's end.
 func matches(text, pattern *spec.ValueType, before, after string) bool {
 	if text == nil || pattern == nil {
@@ -85,7 +90,7 @@ func matches(text, pattern *spec.ValueType, before, after string) bool {
 	}
 	s, ok := text.Value().(string)
 	p, okPattern := pattern.Value().(string)
-	if !ok || !okPattern || len(p) > maxPath {
+	if !ok || !okPattern || len(p) > maxPath || len(s) > maxMatched {
 		return false
 	}
 	re, err := regexp.Compile(before + iRegexp(p) + after)

@@ -3,6 +3,7 @@ package lookup
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/big"
 	"regexp"
 	"slices"
@@ -88,8 +89,8 @@ func TestPaths(t *testing.T) {
 }
 
 func TestHostileFiltersEnd(t *testing.T) {
-	body := "[" + strings.Repeat("[],", 80_000) + "[]]"
-	for _, text := range []string{"$[*,*,*,*][*,*]", "$..*", "$[?count($[*]) == 1]", "$[*,*,*,*,*,*,*,*,*,*,*,*,*,*,*,*][?@.a]"} {
+	body := "[" + strings.Repeat("[],", 70_000) + `{"a":"` + strings.Repeat("a", 20_000) + `","p":"(a?){1000}b"}]`
+	for _, text := range []string{"$[*,*,*,*][*,*]", "$..*", "$[?search(@.a, '(a?){1000}b')]", "$[?match(@.a, @.p)]", "$[?count($[*]) == 1]", "$[*,*,*,*,*,*,*,*,*,*,*,*,*,*,*,*][?@.a]"} {
 		p, err := compilePath(text)
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
@@ -101,6 +102,11 @@ func TestHostileFiltersEnd(t *testing.T) {
 		cancel()
 		if took := time.Since(start); took > 3*time.Second {
 			t.Errorf("%s took %s of 300ms", text, took)
+		}
+	}
+	for _, text := range []string{"$[?@[*,*]]", "$[?count(@[*,*][*,*][*,*]) > 1]", "$[?@['a','b'] && @.c]"} {
+		if _, err := compilePath(text); !errors.Is(err, errFilter) {
+			t.Errorf("%s: got %v, want a fault: its nodes multiply", text, err)
 		}
 	}
 }

@@ -30,7 +30,7 @@ func parseQuery(text string) (*spec.PathQuery, error) {
 }
 
 // errFilter is a path that is right but would cost too much on a hostile answer.
-var errFilter = errors.New("not in this version: a filter inside a filter, .. inside a filter, or .. twice")
+var errFilter = errors.New("not in this version: a filter inside a filter, .. or several selectors in one bracket inside a filter, or .. twice")
 
 // errRewrite says that a text is no path; the library says why.
 var errRewrite = errors.New("not a path")
@@ -147,6 +147,8 @@ func (r *rewriter) bracket() string {
 			r.filter++
 			b.WriteString(r.take(1) + r.expression())
 			r.filter--
+		case c == ',' && r.filter > 0: // each such bracket would multiply the nodes
+			return r.fail(errFilter)
 		case c == 0:
 			return r.fail(errRewrite)
 		default:

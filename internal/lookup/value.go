@@ -73,12 +73,29 @@ func readAs(kind, ids, text, region string) (Named, Reason) {
 		return Named{Kind: phone.ToNumber, By: ByNumber, Number: number}, ""
 	case typeExternal:
 		number, err := phone.ParseNumber(text, region)
-		if err != nil {
+		switch {
+		case err != nil && isShort(text):
+			return Named{Kind: phone.ToExternal}, ReasonNotAllowed
+		case err != nil:
 			return Named{Kind: phone.ToExternal}, ReasonBadNumber
 		}
 		return Named{Kind: phone.ToExternal, By: ByNumber, Number: number}, ""
 	}
 	return Named{}, ReasonWrongKind
+}
+
+// minE164 is the fewest digits that a phone number has (lookup.md section 4).
+const minE164 = 7
+
+// isShort says that a text is a number that only its own country or network
+// knows: 112, 911, 116 117, +1 911.
+func isShort(text string) bool {
+	if len(text) > 2*minE164 {
+		return false
+	}
+	digits := strings.NewReplacer(" ", "", ".", "", "-", "", "/", "", "(", "", ")", "").Replace(text)
+	digits = strings.TrimPrefix(strings.TrimPrefix(digits, "+"), "00")
+	return isDigits(digits) && len(digits) < minE164
 }
 
 func isDigits(s string) bool { return s != "" && digitsEnd(s) == len(s) }
@@ -107,22 +124,35 @@ func (l *Lookup) readAuto(kind, text, region string) (Named, Reason) {
 
 // readObject reads {"user": 456} and its like: exactly one of the four kinds.
 func (l *Lookup) readObject(raw []byte, region string) (Named, Reason) {
-	var fields map[string]json.RawMessage
-	if l.kind != typeAuto || json.Unmarshal(raw, &fields) != nil {
+	if l.kind != typeAuto {
 		return Named{}, ReasonWrongKind
 	}
-	kind, text := "", ""
+	kind, value, held, _ := objectFields(raw)
+	if held != 1 || !isScalar(value) {
+		return Named{}, ReasonWrongKind
+	}
+	return l.readAuto(kind, textOf(value), region)
+}
+
+// objectFields looks for the four kinds in an object: how many are there, how
+// many hold a value, and the last of these.
+func objectFields(raw []byte) (kind string, value json.RawMessage, held, there int) {
+	var fields map[string]json.RawMessage
+	if raw[0] != '{' || json.Unmarshal(raw, &fields) != nil {
+		return "", nil, 0, 0
+	}
 	for _, k := range []string{typeUser, typeTeam, typeNumber, typeExternal} {
-		value, ok := fields[k]
-		if !ok || string(value) == "null" {
+		field, ok := fields[k]
+		if !ok {
 			continue
 		}
-		if kind != "" || value[0] == '{' || value[0] == '[' {
-			return Named{}, ReasonWrongKind
+		there++
+		if !isScalar(field) || !isNothing(textOf(field), field[0] == '"') {
+			kind, value = k, field
+			held++
 		}
-		kind, text = k, textOf(value)
 	}
-	return l.readAuto(kind, text, region)
+	return kind, value, held, there
 }
 
 // textOf is a scalar as text: numbers keep theirs, so that an id of 19 digits
@@ -139,12 +169,20 @@ func isScalar(raw []byte) bool { return raw[0] != '{' && raw[0] != '[' }
 // holds says that a node holds a value, after response.map had its say.
 func (l *Lookup) holds(raw []byte) bool {
 	if !isScalar(raw) {
-		return true
+		if l.kind != typeAuto {
+			return true
+		}
+		_, _, held, there := objectFields(raw)
+		return held > 0 || there == 0 // {"user": null} names nobody
 	}
 	if to, ok := l.rows[textOf(raw)]; ok {
 		return to.isTarget || !isNothing(to.value, false)
 	}
-	return !isNothing(textOf(raw), raw[0] == '"')
+	if isNothing(textOf(raw), raw[0] == '"') {
+		return false
+	}
+	any, ok := l.rows["*"]
+	return !ok || any.isTarget || !isNothing(any.value, false)
 }
 
 // isNothing says that a text is no value: null, "", false, 0 and "0".
