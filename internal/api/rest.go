@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"iter"
 	"net/http"
 	"reflect"
 	"strings"
@@ -63,6 +64,7 @@ func (s *Server) rest(mux *http.ServeMux) {
 	s.healthOperations(h)
 
 	tidy(h.OpenAPI())
+	open(h.OpenAPI())
 	document, err := json.Marshal(h.OpenAPI())
 	if err != nil {
 		panic(err) // made of plain structs
@@ -122,16 +124,68 @@ func (s *Server) door(scope access.Scope) func(huma.Context, func(huma.Context))
 // tidy takes out of the description what is not so: bodies that are documents
 // are no octet streams.
 func tidy(doc *huma.OpenAPI) {
-	for _, item := range doc.Paths {
-		for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Delete} {
-			if op == nil {
-				continue
-			}
-			if op.RequestBody != nil {
-				delete(op.RequestBody.Content, "application/octet-stream")
-			}
-			for _, r := range op.Responses {
-				delete(r.Content, "application/octet-stream")
+	for op := range operations(doc) {
+		if op.RequestBody != nil {
+			delete(op.RequestBody.Content, "application/octet-stream")
+		}
+		for _, r := range op.Responses {
+			delete(r.Content, "application/octet-stream")
+		}
+	}
+}
+
+// open lets answers grow: a field that is added later must not break a client
+// that checks them. What is sent stays closed, and is checked to be.
+func open(doc *huma.OpenAPI) {
+	sent := map[*huma.Schema]bool{}
+	for op := range operations(doc) {
+		if op.RequestBody != nil {
+			eachSchema(doc, op.RequestBody.Content, sent, func(*huma.Schema) {})
+		}
+	}
+	for op := range operations(doc) {
+		for _, r := range op.Responses {
+			eachSchema(doc, r.Content, sent, func(s *huma.Schema) {
+				if s.AdditionalProperties == false {
+					s.AdditionalProperties = nil
+				}
+			})
+		}
+	}
+}
+
+// eachSchema visits the schemas of bodies that are not in seen yet.
+func eachSchema(doc *huma.OpenAPI, content map[string]*huma.MediaType, seen map[*huma.Schema]bool, visit func(*huma.Schema)) {
+	var walk func(*huma.Schema)
+	walk = func(s *huma.Schema) {
+		if s != nil && s.Ref != "" {
+			s = doc.Components.Schemas.SchemaFromRef(s.Ref)
+		}
+		if s == nil || seen[s] {
+			return
+		}
+		seen[s] = true
+		visit(s)
+		walk(s.Items)
+		for _, p := range s.Properties {
+			walk(p)
+		}
+		if values, ok := s.AdditionalProperties.(*huma.Schema); ok {
+			walk(values)
+		}
+	}
+	for _, m := range content {
+		walk(m.Schema)
+	}
+}
+
+func operations(doc *huma.OpenAPI) iter.Seq[*huma.Operation] {
+	return func(yield func(*huma.Operation) bool) {
+		for _, item := range doc.Paths {
+			for _, op := range []*huma.Operation{item.Get, item.Put, item.Post, item.Patch, item.Delete} {
+				if op != nil && !yield(op) {
+					return
+				}
 			}
 		}
 	}

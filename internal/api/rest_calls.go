@@ -13,7 +13,6 @@ import (
 	"github.com/danielgtaylor/huma/v2"
 
 	"github.com/ringpath/ringpath/internal/access"
-	"github.com/ringpath/ringpath/internal/lookup"
 	"github.com/ringpath/ringpath/internal/phone"
 	"github.com/ringpath/ringpath/internal/record"
 )
@@ -243,30 +242,12 @@ func (s *Server) getTraces(ctx context.Context, in *callInput) (*tracesOutput, e
 			continue
 		}
 		trace := n.Detail
-		if !signedIn(ctx).full {
-			if trace, err = withoutAnswers(trace); err != nil {
-				return nil, err
-			}
+		if !signedIn(ctx).full { // may read calls, but not what a CRM says of people
+			trace = record.StripAnswers(trace)
 		}
 		out.Body.Traces = append(out.Body.Traces, callTrace{Step: n.Step, At: n.At, Trace: trace})
 	}
 	return out, nil
-}
-
-// withoutAnswers takes out of a trace what an API answered, for keys that may
-// read calls but not what a CRM says of people.
-func withoutAnswers(trace json.RawMessage) (json.RawMessage, error) {
-	var v lookup.View
-	if err := json.Unmarshal(trace, &v); err != nil {
-		return nil, err
-	}
-	for i := range v.Attempts {
-		a := &v.Attempts[i]
-		a.Truncated = a.Truncated || a.Answer != ""
-		a.Answer, a.Offset, a.Headers = "", 0, nil
-	}
-	v.Show = nil
-	return json.Marshal(v)
 }
 
 func (s *Server) getMessages(ctx context.Context, in *callInput) (*messagesOutput, error) {

@@ -95,9 +95,16 @@ func (s *Server) applyDirectory(ctx context.Context, in *applyInput) (*planOutpu
 		return nil, errRevision(s.Directory.Snapshot().Rev())
 	}
 	if err == nil {
-		s.log.InfoContext(ctx, "directory changed", "revision", out.Body.Revision, "changes", len(out.Body.Changes), "by", signedIn(ctx).key)
+		s.logChange(ctx, out.Body, signedIn(ctx))
 	}
 	return out, err
+}
+
+// logChange says who changed the directory, if they did.
+func (s *Server) logChange(ctx context.Context, plan directory.Plan, by identity) {
+	if len(plan.Changes) > 0 {
+		s.log.InfoContext(ctx, "directory changed", "revision", plan.Revision, "changes", len(plan.Changes), "by", by)
+	}
 }
 
 func errRevision(now int64) error {

@@ -66,7 +66,7 @@ func (s *Server) createKey(ctx context.Context, in *newKeyInput) (*newKeyOutput,
 	if err != nil {
 		return nil, err
 	}
-	s.log.InfoContext(ctx, "API key made", "key", k.ID, "by", signedIn(ctx).key)
+	s.log.InfoContext(ctx, "API key made", "key", k.ID, "by", signedIn(ctx))
 	out := &newKeyOutput{}
 	out.Body.APIKey, out.Body.Token = apiKeyOf(k), token
 	return out, nil
@@ -76,7 +76,7 @@ func (s *Server) revokeKey(ctx context.Context, in *keyInput) (*struct{}, error)
 	if err := s.Keys.Revoke(ctx, in.ID); err != nil {
 		return nil, err
 	}
-	s.log.InfoContext(ctx, "API key revoked", "key", in.ID, "by", signedIn(ctx).key)
+	s.log.InfoContext(ctx, "API key revoked", "key", in.ID, "by", signedIn(ctx))
 	return nil, nil
 }
 

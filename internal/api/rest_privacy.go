@@ -75,7 +75,7 @@ func (s *Server) erasePerson(ctx context.Context, in *personInput) (*erasedOutpu
 		return nil, err
 	}
 	// That it was done is noted, for whom is not (spec/privacy.md).
-	s.log.InfoContext(ctx, "a number was erased", "calls", erased.Calls, "by", signedIn(ctx).key)
+	s.log.InfoContext(ctx, "a number was erased", "calls", erased.Calls, "by", signedIn(ctx))
 	out := &erasedOutput{}
 	out.Body.Calls, out.Body.Running = erased.Calls, erased.Running
 	return out, nil

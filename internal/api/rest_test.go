@@ -1,8 +1,10 @@
 package api
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -381,5 +383,66 @@ func TestDocumentation(t *testing.T) {
 			}
 			ids[id] = true
 		}
+	}
+}
+
+// One line says who changed the directory; a change that changes nothing says
+// nothing.
+func TestChangesAreLogged(t *testing.T) {
+	var log bytes.Buffer
+	r := newRig(t, func(d *Deps) { d.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	key := r.keys[access.V1Write].id
+	for _, tt := range []struct {
+		scope              access.Scope
+		method, path, body string
+		by                 string
+	}{
+		{access.V1Write, "PUT", "/v1/users/456", `{"name":"Ada Adams"}`, key},
+		{access.V1Write, "PUT", "/v1/users/456", `{"name":"Ada Adams"}`, ""},
+		{access.APIWrite, "PUT", "/api/directory", "version: 1\nteams: [{id: 8, name: Closers}]", r.keys[access.APIWrite].id},
+		{access.APIWrite, "PUT", "/api/directory", "version: 1\nteams: [{id: 8, name: Closers}]", ""},
+	} {
+		log.Reset()
+		if w := r.do(tt.scope, tt.method, tt.path, tt.body, "If-Match", "*", "Content-Type", "application/yaml"); w.Code != 200 {
+			t.Fatalf("%s %s: got %d %s", tt.method, tt.path, w.Code, w.Body)
+		}
+		got, want := log.String(), " by="+tt.by+"\n"
+		if tt.by == "" && got != "" || tt.by != "" && (!strings.HasSuffix(got, want) || strings.Count(got, "\n") != 1) {
+			t.Errorf("%s %s: logged %q, want %q", tt.method, tt.path, got, want)
+		}
+	}
+}
+
+// A field that a later version adds to an answer must not break a client that
+// checks answers; one that a request has and we do not know is a fault.
+func TestAnswersAreOpen(t *testing.T) {
+	r := newRig(t)
+	var doc struct {
+		Paths      map[string]map[string]json.RawMessage
+		Components struct {
+			Schemas map[string]struct {
+				AdditionalProperties json.RawMessage
+			}
+		}
+	}
+	must(t, json.Unmarshal(r.do("", "GET", "/api/openapi.json", "").Body.Bytes(), &doc))
+	closed := 0
+	for name, s := range doc.Components.Schemas {
+		sent := false
+		for _, methods := range doc.Paths {
+			for _, op := range methods {
+				var o struct{ RequestBody json.RawMessage }
+				must(t, json.Unmarshal(op, &o))
+				sent = sent || strings.Contains(string(o.RequestBody), `"#/components/schemas/`+name+`"`)
+			}
+		}
+		if is := string(s.AdditionalProperties) == "false"; is != sent {
+			t.Errorf("schema %s: closed is %v, want %v", name, is, sent)
+		} else if is {
+			closed++
+		}
+	}
+	if closed == 0 {
+		t.Error("no request is closed")
 	}
 }

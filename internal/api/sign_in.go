@@ -1,8 +1,10 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 
 	"github.com/ringpath/ringpath/internal/access"
@@ -19,6 +21,9 @@ type identity struct {
 	key  string // id of the API key; empty: the owner, by the data directory's socket
 	full bool   // may see API answers and SIP messages
 }
+
+// LogValue is the key's id or "owner".
+func (i identity) LogValue() slog.Value { return slog.StringValue(cmp.Or(i.key, "owner")) }
 
 type contextKey int
 

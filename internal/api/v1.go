@@ -85,6 +85,7 @@ func (a *ask) list(g page, name string, things any, count, total int) list {
 type ask struct {
 	r      *http.Request
 	server *Server
+	who    identity
 	params *params
 	*view
 }
@@ -151,7 +152,7 @@ func (s *Server) serveV1(w http.ResponseWriter, r *http.Request, e *endpoint, li
 		return nil, v1Refusal(refused)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxV1Body)
-	a := &ask{r: r, server: s, params: readParams(r.URL.RawQuery), view: s.view()}
+	a := &ask{r: r, server: s, who: who, params: readParams(r.URL.RawQuery), view: s.view()}
 	if a.params.err != nil {
 		return nil, a.params.err
 	}

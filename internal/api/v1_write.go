@@ -1,7 +1,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -16,7 +15,7 @@ import (
 
 // apply puts a part of a directory document in, as `ringpath apply` would:
 // checked with everything that it touches, stored whole or not at all.
-func (s *Server) apply(ctx context.Context, part object, o directory.ApplyOptions) (directory.Plan, error) {
+func (a *ask) apply(part object, o directory.ApplyOptions) (directory.Plan, error) {
 	part["version"] = 1
 	text, err := json.Marshal(part)
 	if err != nil {
@@ -26,9 +25,12 @@ func (s *Server) apply(ctx context.Context, part object, o directory.ApplyOption
 	if faults.Fatal() {
 		return directory.Plan{}, faultsAsTrouble(faults)
 	}
-	plan, err := s.Directory.Apply(ctx, doc, o)
+	plan, err := a.server.Directory.Apply(a.r.Context(), doc, o)
 	if errors.As(err, &faults) {
 		return plan, faultsAsTrouble(faults)
+	}
+	if err == nil {
+		a.server.logChange(a.r.Context(), plan, a.who)
 	}
 	return plan, err
 }
@@ -141,7 +143,7 @@ func createUser(a *ask) (any, error) {
 	if _, taken := a.UserByEmail(*b.Email); taken {
 		return nil, unprocessable("email: another user has it")
 	}
-	plan, err := a.server.apply(a.r.Context(), object{"users": []object{e}}, directory.ApplyOptions{})
+	plan, err := a.apply(object{"users": []object{e}}, directory.ApplyOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -159,7 +161,7 @@ func updateUser(a *ask) (any, error) {
 	}
 	e := b.entry(u)
 	e["id"] = u.ID
-	if _, err := a.server.apply(a.r.Context(), object{"users": []object{e}}, directory.ApplyOptions{}); err != nil {
+	if _, err := a.apply(object{"users": []object{e}}, directory.ApplyOptions{}); err != nil {
 		return nil, err
 	}
 	return a.server.userAnswer(u.ID)
@@ -192,7 +194,7 @@ func deleteUser(a *ask) (any, error) {
 	if teams != nil {
 		part["teams"] = teams
 	}
-	_, err = a.server.apply(a.r.Context(), part, directory.ApplyOptions{
+	_, err = a.apply(part, directory.ApplyOptions{
 		Remove:   []directory.Ref{{Kind: directory.KindUser, ID: int64(u.ID)}},
 		Revision: a.rev,
 	})
@@ -218,7 +220,7 @@ func createTeam(a *ask) (any, error) {
 		}
 	}
 	part := object{"teams": []object{{"name": *b.Name, "members": []phone.UserID{}}}}
-	plan, err := a.server.apply(a.r.Context(), part, directory.ApplyOptions{})
+	plan, err := a.apply(part, directory.ApplyOptions{})
 	if err != nil {
 		return nil, err
 	}
@@ -238,7 +240,7 @@ func updateTeam(a *ask) (any, error) {
 	if b.Name != nil {
 		e["name"] = *b.Name
 	}
-	if _, err := a.server.apply(a.r.Context(), object{"teams": []object{e}}, directory.ApplyOptions{}); err != nil {
+	if _, err := a.apply(object{"teams": []object{e}}, directory.ApplyOptions{}); err != nil {
 		return nil, err
 	}
 	return a.server.teamAnswer(t.ID)
@@ -258,7 +260,7 @@ func deleteTeam(a *ask) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.server.apply(a.r.Context(), object{}, directory.ApplyOptions{
+	_, err = a.apply(object{}, directory.ApplyOptions{
 		Remove: []directory.Ref{{Kind: directory.KindTeam, ID: int64(t.ID)}},
 	})
 	return nil, err
@@ -292,7 +294,7 @@ func (a *ask) changeMembers(change func([]phone.UserID, phone.UserID) []phone.Us
 			return nil, err
 		}
 		part := object{"teams": []object{teamEntry(t.ID, change(t.Members, u.ID))}}
-		_, err = a.server.apply(a.r.Context(), part, directory.ApplyOptions{Revision: a.rev})
+		_, err = a.apply(part, directory.ApplyOptions{Revision: a.rev})
 		if err == nil || phone.KindOf(err) != phone.Conflict || race == maxRaces {
 			return nil, err
 		}
@@ -327,7 +329,7 @@ func updateNumber(a *ask) (any, error) {
 	if b.Name != nil {
 		e["name"] = *b.Name
 	}
-	if _, err := a.server.apply(a.r.Context(), object{"numbers": []object{e}}, directory.ApplyOptions{}); err != nil {
+	if _, err := a.apply(object{"numbers": []object{e}}, directory.ApplyOptions{}); err != nil {
 		return nil, err
 	}
 	v := a.server.view()

@@ -28,9 +28,9 @@ func trim(batch []Entry, keep Keep) {
 	}
 }
 
-// StripAnswers takes the API's answers out of a trace (spec lookup.md, section
-// 7: attempts[].answer and its headers) and leaves the rest. What is no such
-// trace loses everything, to be safe.
+// StripAnswers takes out of a trace what the API said (spec lookup.md, section
+// 7: attempts[].answer with its headers, and the facts shown) and leaves the
+// rest. What is no such trace loses everything, to be safe.
 func StripAnswers(trace json.RawMessage) json.RawMessage {
 	var fields map[string]json.RawMessage
 	if json.Unmarshal(trace, &fields) != nil {
@@ -42,26 +42,37 @@ func StripAnswers(trace json.RawMessage) json.RawMessage {
 			return nil
 		}
 	}
-	stripped := false
+	stripped := remove(fields, "show")
+	said := false
 	for _, a := range attempts {
-		for _, key := range []string{"answer", "headers"} {
-			if _, ok := a[key]; ok {
-				delete(a, key)
-				stripped = true
-			}
+		if remove(a, "answer", "answer_offset") {
+			a["truncated"] = json.RawMessage("true")
+			said = true
 		}
+		said = remove(a, "headers") || said
 	}
-	if !stripped {
+	if !stripped && !said {
 		return trace
 	}
-	raw, err := json.Marshal(attempts)
-	if err != nil {
-		return nil
+	if said {
+		raw, err := json.Marshal(attempts)
+		if err != nil {
+			return nil
+		}
+		fields["attempts"] = raw
 	}
-	fields["attempts"] = raw
 	out, err := json.Marshal(fields)
 	if err != nil {
 		return nil
 	}
 	return out
+}
+
+// remove says that there was any of the keys.
+func remove(fields map[string]json.RawMessage, keys ...string) bool {
+	before := len(fields)
+	for _, key := range keys {
+		delete(fields, key)
+	}
+	return len(fields) < before
 }

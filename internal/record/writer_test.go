@@ -317,14 +317,14 @@ func TestEraseStoresFirst(t *testing.T) {
 }
 
 func TestKeepsNothingUnwanted(t *testing.T) {
-	trace := json.RawMessage(`{"attempts":[{"answer":"x","status":200}],"exit":"matched"}`)
+	trace := json.RawMessage(`{"attempts":[{"answer":"x","answer_offset":7,"headers":{"A":"b"},"status":200}],"exit":"matched","show":{"name":"Ada"}}`)
 	for _, tt := range []struct {
 		name string
 		keep Keep
 		want string
 	}{
 		{"all", DefaultKeep(), string(trace)},
-		{"no answers", Keep{Calls: time.Hour, Traces: time.Hour}, `{"attempts":[{"status":200}],"exit":"matched"}`},
+		{"no answers", Keep{Calls: time.Hour, Traces: time.Hour}, `{"attempts":[{"status":200,"truncated":true}],"exit":"matched"}`},
 		{"no traces", Keep{Calls: time.Hour, Answers: time.Hour}, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

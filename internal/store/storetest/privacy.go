@@ -48,8 +48,8 @@ func sweep(t *testing.T, s record.Store) {
 		messages int
 	}{
 		{6, true, `{"trace_version":1,"attempts":[{"status":200,"headers":{"x":"y"},"answer":"{}"}]}`, 1},
-		{8, true, `{"attempts":[{"status":200}],"trace_version":1}`, 0},
-		{89, true, `{"attempts":[{"status":200}],"trace_version":1}`, 0},
+		{8, true, `{"attempts":[{"status":200,"truncated":true}],"trace_version":1}`, 0},
+		{89, true, `{"attempts":[{"status":200,"truncated":true}],"trace_version":1}`, 0},
 		{91, true, "", 0},
 		{364, true, "", 0},
 		{366, false, "", 0},
