@@ -93,6 +93,15 @@ func TestGuard(t *testing.T) {
 		{[]string{"0.0.0.0/0"}, "", "127.0.0.1:9999", false},      // our own
 		{[]string{"127.0.0.1:7777"}, "", "127.0.0.1:7777", false}, // our own, by the wildcard
 		{[]string{"0.0.0.0/0"}, "", "127.0.0.1:7778", true},
+		{[]string{"0.0.0.0/0", "::/0"}, "", "0.0.0.0:9999", false}, // leads to our own, as a system dials it
+		{[]string{"0.0.0.0/0", "::/0"}, "", "[::]:9999", false},
+		{[]string{"0.0.0.0/0", "::/0"}, "", "[::]:7777", false},
+		{[]string{"64:ff9b::/96"}, "", "[64:ff9b::5db8:d822]:80", true},
+		{[]string{"64:ff9b::/96"}, "", "[64:ff9b::a00:1]:80", false},
+		{[]string{"64:ff9b::/96", "10.0.0.0/8"}, "", "[64:ff9b::a00:1]:80", true},
+		{[]string{"::/0"}, "", "[64:ff9b::a9fe:a9fe]:80", false}, // metadata behind NAT64
+		{[]string{"::/0"}, "", "[2002:a9fe:a9fe::1]:80", false},
+		{[]string{"[FD00:0::1]:80"}, "x:80", "[fd00::1]:80", true},
 	}
 	for _, tt := range tests {
 		g, err := newGuard(tt.allow)
@@ -108,6 +117,41 @@ func TestGuard(t *testing.T) {
 		if _, err := newGuard([]string{bad}); err == nil {
 			t.Errorf("allow %q was taken", bad)
 		}
+	}
+}
+
+// Spellings of an address that some programs understand, and tricks with what
+// stands before a host: none of them may reach this machine.
+func TestSpellingsOfLoopback(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	c := newTestClient(t, Options{})
+	for _, host := range []string{
+		"127.0.0.1", "127.1", "127.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "0177.0.0.1", "017700000001", "0", "0.0.0.0",
+		"localhost", "LOCALHOST.", "ip6-localhost", "[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[::127.0.0.1]", "[64:ff9b::7f00:1]",
+		"[0:0:0:0:0:ffff:7f00:1]", "[::1%25lo]", "crm.example@127.0.0.1", "127.0.0.1%2f", "①②⑦.⓪.⓪.①",
+	} {
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+":"+port+"/", nil)
+		if err == nil {
+			var resp *http.Response
+			if resp, err = c.Do(ctx, req, 0, nil); err == nil {
+				_ = resp.Body.Close()
+			}
+		}
+		cancel()
+		if err == nil {
+			t.Errorf("%s was reached", host)
+		}
+	}
+	_ = l.(*net.TCPListener).SetDeadline(time.Now())
+	if conn, err := l.Accept(); err == nil {
+		_ = conn.Close()
+		t.Error("something was dialled")
 	}
 }
 

@@ -82,6 +82,9 @@ func newGuard(allow []string) (*Guard, error) {
 		if err != nil || host == "" || port == "" {
 			return nil, fmt.Errorf("allow %q: want a network (10.0.0.0/8), an address, or host:port", text)
 		}
+		if a, err := netip.ParseAddr(host); err == nil {
+			host = a.Unmap().String() // one spelling
+		}
 		g.hosts[net.JoinHostPort(host, port)] = true
 	}
 	return g, nil
@@ -102,12 +105,34 @@ func (g *Guard) permits(hostport string, addr netip.AddrPort) bool {
 	if contains(metadata, ip) {
 		return g.namesAlone(ip, addr.Port())
 	}
+	if inner, ok := translated(ip); ok && !g.permits(hostport, netip.AddrPortFrom(inner, addr.Port())) {
+		return false
+	}
 	if !contains(refused, ip) {
 		return true
 	}
 	return contains(g.networks, ip) || g.hosts[hostport] ||
 		g.hosts[netip.AddrPortFrom(ip, addr.Port()).String()]
 }
+
+// translated is the IPv4 address that an IPv6 address leads to by a gateway:
+// allowing the gateway (as a network without IPv4 must) does not allow all that
+// is behind it.
+func translated(ip netip.Addr) (netip.Addr, bool) {
+	b := ip.As16()
+	switch {
+	case contains(translators, ip): // RFC 6052 §2.2
+		return netip.AddrFrom4([4]byte(b[12:])), true
+	case sixToFour.Contains(ip): // RFC 3056 §2
+		return netip.AddrFrom4([4]byte(b[2:6])), true
+	}
+	return netip.Addr{}, false
+}
+
+var (
+	translators = prefixes("64:ff9b::/96", "::ffff:0:0:0/96", "::/96")
+	sixToFour   = netip.MustParsePrefix("2002::/16")
+)
 
 // namesAlone says that the settings name exactly this address.
 func (g *Guard) namesAlone(ip netip.Addr, port uint16) bool {
@@ -130,7 +155,7 @@ func (g *Guard) isOwn(ip netip.Addr, port uint16) bool {
 			continue
 		}
 		listens := o.Addr().WithZone("").Unmap()
-		if listens == ip || listens.IsUnspecified() && isLocal(ip) {
+		if listens == ip || listens.IsUnspecified() && isLocal(ip) || ip.IsUnspecified() && isLocal(listens) {
 			return true
 		}
 	}
