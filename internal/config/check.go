@@ -90,7 +90,7 @@ func (c *checker) settings(s Settings) {
 	c.sip(s.SIP)
 	c.media(s.Media)
 	for i, a := range s.Lookup.Allow {
-		if _, err := parsePrefix(a); err != nil && !isHostPort(a) {
+		if _, err := parsePrefix(a); err != nil && (!isHostPort(a) || strings.HasPrefix(a, ":")) {
 			c.fault(document.Join("/lookup/allow", i), document.CodeValue, "%q is neither a network nor host:port: write for example 10.1.0.0/16 or crm.internal:8443", a)
 		}
 	}
@@ -194,7 +194,7 @@ func isHostPort(text string) bool {
 	return ok && err == nil && (host == "" || isHost(host))
 }
 
-var hostForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?)*$`)
+var hostForm = regexp.MustCompile(`^[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9_-]*[A-Za-z0-9])?)*$`)
 
 func isHost(text string) bool {
 	if _, err := netip.ParseAddr(text); err == nil {

@@ -93,6 +93,8 @@ func TestFaults(t *testing.T) {
 		{"media: {ports: 80-29999}", `is no range of ports`},
 		{"media: {mode: direct}", `the mode direct is not in this version`},
 		{"lookup: {allow: [crm]}", `is neither a network nor host:port`},
+		{"lookup: {allow: [\":8080\"]}", `":8080" is neither a network nor host:port`},
+		{"lookup: {allow: [10.0.0.0/99]}", `is neither a network nor host:port`},
 		{"v1: {rate_per_min: 0}", `between 1 and`},
 		{"metrics: {listen: x}", `is no address to listen on`},
 		{"log: {level: loud}", `f:1:14: there is no "loud": write debug, info, warn or error`},
