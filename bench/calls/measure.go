@@ -12,65 +12,32 @@ import (
 )
 
 // measure places the calls and reads the meters.
-func (s *scene) measure(ctx context.Context) (result, error) {
-	var phones, callers []*sipp
-	defer func() {
-		for _, p := range append(phones, callers...) {
-			p.kill()
-		}
-	}()
-	for pair := range s.o.pairs {
-		p, err := s.answer(ctx, pair)
-		if err != nil {
-			return result{}, err
-		}
-		phones = append(phones, p)
+func (s *scene) measure(ctx context.Context) (r result, err error) {
+	phones, err := s.each(ctx, s.answer)
+	defer killAll(phones)
+	if err != nil {
+		return r, err
 	}
 	tap, err := openTap(s.sip.Port())
 	if err != nil && !errors.Is(err, syscall.EPERM) && !errors.Is(err, errors.ErrUnsupported) {
-		return result{}, err
+		return r, err
 	}
 	time.Sleep(500 * time.Millisecond) // SIPp binds its port; the server ends what registering left behind
 
-	before, err := cpuSeconds(s.server.Process.Pid)
+	callers, err := s.place(ctx, &r)
+	defer killAll(callers)
 	if err != nil {
-		return result{}, err
-	}
-	begin := time.Now()
-	for pair := range s.o.pairs {
-		c, err := s.call(ctx, pair)
-		if err != nil {
-			return result{}, err
-		}
-		callers = append(callers, c)
-	}
-	var r result
-	for _, c := range callers {
-		stats, err := c.wait()
-		if err != nil {
-			return result{}, fmt.Errorf("%w\n%s", err, s.logTail())
-		}
-		r.addCaller(stats)
-	}
-	took := time.Since(begin) - talk
-	after, err := cpuSeconds(s.server.Process.Pid)
-	if err != nil {
-		return result{}, err
-	}
-	if r.PSSMiB, err = pssMiB(s.server.Process.Pid); err != nil {
-		return result{}, err
+		return r, fmt.Errorf("%w\n%s", err, s.logTail())
 	}
 	for _, p := range phones {
 		stats, err := p.finish()
 		if err != nil {
-			return result{}, err
+			return r, err
 		}
 		r.Resent += stats.count("Retransmissions(C)")
 	}
-	r.CallsPerS = float64(r.Calls) / took.Seconds()
-	r.CPUPer1000S = (after - before) / float64(max(1, r.Calls)) * 1000
 	for _, p := range append(phones, callers...) {
-		r.SippCPUS += p.cpu().Seconds() / float64(max(1, r.Calls)) * 1000
+		r.SippCPUS += r.per1000(p.cpu().Seconds())
 	}
 	if tap != nil {
 		invites := tap.close()
@@ -78,13 +45,64 @@ func (s *scene) measure(ctx context.Context) (result, error) {
 		r.delays(invites, s.lookup.held())
 	}
 	if r.Records, err = s.recorded(ctx); err != nil {
-		return result{}, err
+		return r, err
 	}
 	if r.Failed > 0 {
 		fmt.Fprintf(os.Stderr, "what the server says of the calls:\n%s", s.outcomes(ctx))
 	}
 	return r, nil
 }
+
+// place places all calls, waits until they are over, and reads what they cost the
+// server.
+func (s *scene) place(ctx context.Context, r *result) ([]*sipp, error) {
+	pid := s.server.Process.Pid
+	before, err := cpuSeconds(pid)
+	if err != nil {
+		return nil, err
+	}
+	begin := time.Now()
+	callers, err := s.each(ctx, s.call)
+	if err != nil {
+		return callers, err
+	}
+	for _, c := range callers {
+		stats, err := c.wait()
+		if err != nil {
+			return callers, err
+		}
+		r.addCaller(stats)
+	}
+	r.CallsPerS = float64(r.Calls) / (time.Since(begin) - talk).Seconds()
+	after, err := cpuSeconds(pid)
+	if err != nil {
+		return callers, err
+	}
+	r.CPUPer1000S = r.per1000(after - before)
+	r.PSSMiB, err = pssMiB(pid)
+	return callers, err
+}
+
+// each starts one SIPp a pair.
+func (s *scene) each(ctx context.Context, start func(context.Context, int) (*sipp, error)) ([]*sipp, error) {
+	var all []*sipp
+	for pair := range s.o.pairs {
+		p, err := start(ctx, pair)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, p)
+	}
+	return all, nil
+}
+
+func killAll(all []*sipp) {
+	for _, p := range all {
+		p.kill()
+	}
+}
+
+func (r *result) per1000(seconds float64) float64 { return seconds / float64(max(1, r.Calls)) * 1000 }
 
 func (r *result) addCaller(st stats) {
 	own := 0
