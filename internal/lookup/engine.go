@@ -51,7 +51,7 @@ type Engine struct {
 	large  *rate.Limiter
 
 	mu   sync.Mutex
-	busy map[string]int // origin → requests under way; guarded by mu
+	busy map[string]int // scheme://host:port → requests under way; guarded by mu
 }
 
 // NewEngine makes an engine that reaches APIs by client.
@@ -85,19 +85,19 @@ func (e *Engine) Run(ctx context.Context, l *Lookup, r Request) Outcome {
 	return x.out
 }
 
-// take reserves one of an origin's slots.
-func (e *Engine) take(origin string) (release func(), ok bool) {
+// take reserves one of a server's slots.
+func (e *Engine) take(server string) (release func(), ok bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.busy[origin] >= maxPerOrigin {
+	if e.busy[server] >= maxPerOrigin {
 		return nil, false
 	}
-	e.busy[origin]++
+	e.busy[server]++
 	return func() {
 		e.mu.Lock()
 		defer e.mu.Unlock()
-		if e.busy[origin]--; e.busy[origin] == 0 {
-			delete(e.busy, origin)
+		if e.busy[server]--; e.busy[server] == 0 {
+			delete(e.busy, server)
 		}
 	}, true
 }

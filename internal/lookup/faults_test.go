@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -314,6 +315,49 @@ func TestBlackHole(t *testing.T) {
 	}
 	if o.Dur < 300*time.Millisecond || o.Dur > 1800*time.Millisecond {
 		t.Errorf("took %s, want two connects of 300ms at most", o.Dur)
+	}
+}
+
+// An API that sends something again and again, but never an end, is given the
+// timeout and not more.
+func TestDripsEnd(t *testing.T) {
+	drip := func(text string, every time.Duration) func(net.Conn) {
+		return func(c net.Conn) {
+			t.Cleanup(func() { _ = c.Close() })
+			go func() {
+				for {
+					if _, err := io.WriteString(c, text); err != nil {
+						return
+					}
+					if every > 0 {
+						<-time.After(every) // its clock is the network's
+					}
+				}
+			}()
+		}
+	}
+	const timeout = 300 * time.Millisecond
+	for _, tt := range []struct {
+		name, head string
+		after      func(net.Conn)
+		reasons    []Reason
+	}{
+		{"body, byte by byte", "HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", drip(" ", 10*time.Millisecond), []Reason{ReasonTimeout}},
+		{"chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", drip("1\r\n \r\n", 10*time.Millisecond), []Reason{ReasonTimeout}},
+		{"headers, byte by byte", "HTTP/1.1 200 OK\r\nA: ", drip("x", 10*time.Millisecond), []Reason{ReasonTimeout}},
+		{"headers without end", "HTTP/1.1 200 OK\r\nA: ", drip(strings.Repeat("x", 4096), 0), []Reason{ReasonTooLarge, ReasonTimeout}},
+		{"1xx, slowly", "HTTP/1.1 103 Early Hints\r\n\r\n", drip("HTTP/1.1 103 Early Hints\r\n\r\n", 100*time.Millisecond), []Reason{ReasonTimeout}},
+		{"1xx without end", "HTTP/1.1 100 Continue\r\n\r\n", drip("HTTP/1.1 100 Continue\r\n\r\n", 0), []Reason{ReasonTooLarge, ReasonTimeout}},
+		{"trailers without end", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: A\r\n\r\n2\r\n{}\r\n0\r\nA: ", drip(strings.Repeat("x", 4096), 0), []Reason{ReasonReset, ReasonTimeout}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			l := mustCompile(t, Spec{URL: raw(t, tt.head, tt.after), Timeout: Duration(timeout), Response: Response{Path: Paths{"a"}}}, Env{})
+			start := time.Now()
+			o := NewEngine(newClient(t)).Run(t.Context(), l, testRequest(nil))
+			if took := time.Since(start); !slices.Contains(tt.reasons, o.Reason) || took > timeout+time.Second {
+				t.Errorf("got %s %s after %s, want one of %v within %s", o.Exit, o.Reason, took, tt.reasons, timeout)
+			}
+		})
 	}
 }
 

@@ -122,7 +122,7 @@ func (x *run) credential() bool {
 // fetch sends the request, again where that is right, and returns the answer's
 // body. False: there is none to read, and x.out says why.
 func (x *run) fetch(ctx context.Context) ([]byte, bool) {
-	release, ok := x.engine.take(x.l.url.origin)
+	release, ok := x.engine.take(x.l.url.server)
 	if !ok {
 		x.end(Failed, ReasonOverloaded)
 		return nil, false

@@ -57,11 +57,11 @@ func (t *Trace) nobody(p map[string]string, last *attempt) string {
 	case ReasonPathNull:
 		return fmt.Sprintf("The API answered, but %s is null: nobody is named there. If a later entry should count, write [*] instead of [0].", shownPath(p["path"]))
 	case ReasonEmptyList:
-		return fmt.Sprintf("The API answered with an empty list on the way of %s: it knows nobody for this call.", shownPath(p["path"]))
+		return fmt.Sprintf("The API answered with an empty list on the way of %s: it knows nobody for this call. If it should, check what the url asks for.", shownPath(p["path"]))
 	case ReasonEmptyBody:
-		return "The API answered " + itoa(last.status) + " with nothing in it: it knows nobody for this call."
+		return "The API answered " + itoa(last.status) + " with nothing in it: it knows nobody for this call. If it should, check what the url asks for."
 	case ReasonEmptyStatus:
-		return "The API answered " + itoa(last.status) + ", which means here that it knows nobody for this call."
+		return "The API answered " + itoa(last.status) + ", which means here that it knows nobody for this call. If it means something else, take it out of response.empty_on."
 	}
 	return fmt.Sprintf("The API answered, but there is nothing at %s. Compare the path with the answer below.", shownPath(p["path"]))
 }
@@ -88,7 +88,7 @@ func (t *Trace) unknown(p map[string]string) string {
 	case ReasonBadNumber:
 		return fmt.Sprintf("The API named %s, which is no phone number. Best is the form +14155550123.", value)
 	case ReasonNotAllowed:
-		return fmt.Sprintf("The API named %s, which may not be dialled: no trunk's outbound prefixes allow it, or the type auto needs allow_external.", value)
+		return fmt.Sprintf("The API named %s, which may not be dialled. Add its beginning to a trunk's outbound.prefixes or, for the type auto, set response.allow_external; emergency and short numbers are never dialled.", value)
 	}
 	return fmt.Sprintf("The API gave %s where one value was wanted: a text or number, or for the type auto kind:value. Lead the path to the value itself.", value)
 }
@@ -109,9 +109,9 @@ func (t *Trace) answered(p map[string]string, last *attempt) string {
 		if after := p["retry_after"]; after != "" {
 			s += " and wants a pause (Retry-After: " + clip(after, 40) + ")"
 		}
-		return s + "."
+		return s + ". Ask its operator for a higher limit, or ask it in fewer flows."
 	case ReasonHTTP4xx:
-		return fmt.Sprintf("%d: the API refused the request; its answer below usually says which field is wrong.", last.status)
+		return fmt.Sprintf("%d: the API refused the request. Correct what its answer below complains of.", last.status)
 	case ReasonHTTP5xx:
 		return fmt.Sprintf("%d: the API has trouble of its own; try again, or ask its operator.", last.status)
 	case ReasonRedirect:
@@ -121,7 +121,7 @@ func (t *Trace) answered(p map[string]string, last *attempt) string {
 	case ReasonTooLarge:
 		return fmt.Sprintf("The answer is larger than %d KiB. Ask for fewer records or fields.", maxBody>>10)
 	case ReasonTooDeep:
-		return fmt.Sprintf("The answer is nested deeper than %d levels.", maxDepth)
+		return fmt.Sprintf("The answer is nested deeper than %d levels. Ask for fewer fields.", maxDepth)
 	}
 	return ""
 }
@@ -131,9 +131,9 @@ func (t *Trace) unanswered(p map[string]string, last *attempt) string {
 	host := t.host
 	switch t.reason {
 	case ReasonDisabled:
-		return "This lookup is switched off (enabled: false): nothing was asked."
+		return "This lookup is switched off (enabled: false): nothing was asked. Set enabled: true to ask again."
 	case ReasonUnsafeValue:
-		return fmt.Sprintf("%s has a value in this call that cannot stand there safely: nothing was sent.", orElse(p["variable"], "A placeholder"))
+		return fmt.Sprintf("%s has a value in this call that cannot stand there safely: nothing was sent. Put it into a query value or the body, or add a filter such as digits.", orElse(p["variable"], "A placeholder"))
 	case ReasonMissingSecret:
 		return fmt.Sprintf("The credential %s has no secret, or is gone: type its secret again.", p["credential"])
 	case ReasonTimeout:
@@ -143,22 +143,22 @@ func (t *Trace) unanswered(p map[string]string, last *attempt) string {
 	case ReasonRefused:
 		return fmt.Sprintf("%s refuses connections: nothing listens there, or a firewall says no. Check host and port.", host)
 	case ReasonReset:
-		return fmt.Sprintf("The connection to %s broke before its answer was whole, or what came was not HTTP.", host)
+		return fmt.Sprintf("The connection to %s broke before its answer was whole, or what came was not HTTP. Check host, port and http or https, or ask its operator.", host)
 	case ReasonTLS:
 		return fmt.Sprintf("No secure connection to %s: its certificate is not valid for it, or it does not speak TLS there. Check http or https, and the certificate.", host)
 	case ReasonTooLarge:
-		return "The answer's headers are larger than 64 KiB."
+		return "The answer's headers are larger than 64 KiB. Ask the API's operator what fills them."
 	case ReasonBlockedAddress:
 		if p["why"] == "credential" {
-			return fmt.Sprintf("The credential %s may not be sent to %s: it is not among its hosts, or the way there is not encrypted.", p["credential"], p["host"])
+			return fmt.Sprintf("The credential %s may not be sent to %s: it is not among its hosts, or the way there is not encrypted. Change its hosts, or write https://.", p["credential"], p["host"])
 		}
 		return fmt.Sprintf("%s leads to an address that lookups may not reach (private, loopback or our own). The operator can allow it in lookup.allow.", host)
 	case ReasonOverloaded:
-		return fmt.Sprintf("%d requests to %s are under way already.", maxPerOrigin, host)
+		return fmt.Sprintf("%d requests to %s are under way already, which is the most. Ask its operator why it answers slowly, or lower timeout.", maxPerOrigin, host)
 	case ReasonCancelled:
-		return "The call ended during the lookup."
+		return "The call ended during the lookup: there is nothing to do."
 	}
-	return "The lookup failed: " + string(t.reason) + "."
+	return "The lookup failed: " + string(t.reason) + ". Try it again by Test response."
 }
 
 // where says in which phase the time ran out.

@@ -240,6 +240,15 @@ func TestLiteralTextOfURLs(t *testing.T) {
 	}
 }
 
+func TestOneServerHasOneLimit(t *testing.T) {
+	for _, url := range []string{"http://crm.example", "HTTP://CRM.Example:80/a", "http://crm.example:80?x"} {
+		l := mustCompile(t, Spec{URL: url, Response: Response{Path: Paths{"a"}}}, Env{})
+		if want := "http://crm.example:80"; l.url.server != want {
+			t.Errorf("%s: got %s, want %s", url, l.url.server, want)
+		}
+	}
+}
+
 func TestCredentialsOnTheWire(t *testing.T) {
 	base, last := echoServer(t)
 	host := strings.TrimPrefix(base, "http://")

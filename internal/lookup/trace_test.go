@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -142,6 +143,9 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// toDo is what the end of a sentence tells people to do.
+var toDo = regexp.MustCompile(`(?i)\b(add|ask|change|check|choose|compare|correct|lead|lower|put|raise|set|take|try|type|write|allow it|best is|nothing to do)\b`)
+
 func TestEverySentence(t *testing.T) {
 	reasons := map[Exit][]Reason{
 		NoMatch:       {ReasonNoCallerNumber, ReasonEmptyVariable, ReasonPathMissing, ReasonPathNull, ReasonEmptyList, ReasonEmptyBody, ReasonEmptyStatus},
@@ -159,10 +163,19 @@ func TestEverySentence(t *testing.T) {
 			x.param("credential", "Aircall")
 			x.end(exit, r)
 			s := x.trace.View().Sentence
+			if next := s[strings.IndexAny(s, ".:;")+1:]; !toDo.MatchString(next) {
+				t.Errorf("%s %s does not say what to do: %q", exit, r, s)
+			}
 			if before, twice := seen[s]; twice && !(r == ReasonHTTP401 || r == ReasonHTTP403) || s == "" || strings.Contains(s, "%!") {
 				t.Errorf("%s %s (as %s): %q", exit, r, before, s)
 			}
 			seen[s] = r
+			if exit == Failed { // also without an answer
+				x.trace.attempts = nil
+				if s := x.trace.View().Sentence; !toDo.MatchString(s) || strings.Contains(s, "%!") {
+					t.Errorf("%s without an answer does not say what to do: %q", r, s)
+				}
+			}
 		}
 	}
 	x := run{l: mustCompile(t, Spec{URL: "https://crm.example/", Response: Response{Path: Paths{"a"}}}, Env{}), req: &Request{}, trace: &Trace{}}

@@ -1,6 +1,7 @@
 package lookup
 
 import (
+	"net"
 	"net/url"
 	"slices"
 	"strconv"
@@ -12,6 +13,7 @@ import (
 type urlTemplate struct {
 	scheme, host, port string // lower case; port is always set
 	origin             string // scheme://host:port as written
+	server             string // the same in one spelling
 	pieces             []piece
 	hasQuery           bool
 	names              []string // of query parameters, decoded
@@ -97,6 +99,7 @@ func (t templates) authority(pointer string, u *urlTemplate, text string) bool {
 		return false
 	}
 	u.origin = u.scheme + "://" + text
+	u.server = u.scheme + "://" + net.JoinHostPort(u.host, u.port)
 	return true
 }
 
