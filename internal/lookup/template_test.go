@@ -287,40 +287,57 @@ func TestCredentialsOnTheWire(t *testing.T) {
 	}
 }
 
-// TestEveryByteChangesOnlyItsValue: whatever a caller sends, at every place of a
-// template, the request differs from a clean one in that value alone.
-func TestEveryByteChangesOnlyItsValue(t *testing.T) {
-	base, last := echoServer(t)
-	engine := NewEngine(newClient(t))
-	env := fullEnv
-	spec := func(kind string, body any) Spec {
-		return Spec{Method: "POST", URL: base + "/p/{{callerName}}/q?a={{callerName}}&b=1", BodyType: kind, Body: body,
-			Headers: map[string]string{"X-Name": "{{callerName}}", "X-Next": "n"}, Response: Response{Path: Paths{"a"}}}
-	}
-	lookups := map[string]*Lookup{
-		"json": mustCompile(t, spec("json", `{"n":"{{callerName}}","m":["<{{callerName|soql}}>"],"z":1}`), env),
-		"form": mustCompile(t, spec("form", map[string]any{"n": "{{callerName}}", "z": "1"}), env),
-	}
-	values := []string{"../..", ".", "a\r\nX-Next: b", `","z":2,"n":"`, "a&b=2", "a/../../q", "a#b", "%2e%2e", "\u2028", "{{callId}}", "\uE0000\uE001", strings.Repeat("x", 3000)}
+// hostileValues are all bytes, alone and within, and what could mean more than
+// itself at some place of a request.
+func hostileValues() []string {
+	values := []string{"../..", ".", "a\r\nX-Next: b", `","z":2,"n":"`, "a&b=2", "a/../../q", "a#b", "%2e%2e", "\u2028", "{{callId}}",
+		"\uE0000\uE001", strings.Repeat("x", 3000), `\`, `\","z":2,"n":"`, `\u0022`, "%26b=2", "+", "' OR ''='"}
 	for b := range 256 {
 		values = append(values, string([]byte{byte(b)}), string([]byte{'a', byte(b), 'b'}))
 	}
-	for _, value := range values {
-		for kind, l := range lookups {
-			req := testRequest(nil)
-			req.Call.CallerName = value
-			o := engine.Run(t.Context(), l, req)
-			unsafe := strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) || value == "."
-			if unsafe {
-				if o.Reason != ReasonUnsafeValue {
-					t.Errorf("%q: got %s %s, want unsafe_value", value, o.Exit, o.Reason)
+	return values
+}
+
+// TestEveryByteChangesOnlyItsValue: whatever a caller sends, in every variable of
+// theirs and at every place of a template, the request differs from a clean one
+// in that value alone.
+func TestEveryByteChangesOnlyItsValue(t *testing.T) {
+	base, last := echoServer(t)
+	engine := NewEngine(newClient(t))
+	bodies := map[string]struct{ kind, text string }{
+		"json":     {"json", `{"n":"VAR","m":["<{{NAME|soql}}>"],"z":1}`},
+		"form":     {"form", ""}, // a map, below
+		"raw json": {"raw", `{"n":"{{NAME|json}}","m":[""],"z":1}`},
+		"raw form": {"raw", "n={{NAME|urlquery}}&z=1"},
+	}
+	for name, set := range map[string]func(*Request, string){
+		"callerName":  func(r *Request, v string) { r.Call.CallerName = v },
+		"sip.X-Order": func(r *Request, v string) { r.Call.Headers = map[string]string{"x-order": v} },
+		"input.pin":   func(r *Request, v string) { r.Input = map[string]string{"pin": v} },
+		"saved.owner": func(r *Request, v string) { r.Saved = map[string]string{"owner": v} },
+	} {
+		in := strings.NewReplacer("VAR", "{{"+name+"}}", "NAME", name)
+		for kind, b := range bodies {
+			var body any = in.Replace(b.text)
+			if b.text == "" {
+				body = map[string]any{"n": in.Replace("VAR"), "z": "1"}
+			}
+			l := mustCompile(t, Spec{Method: "POST", URL: base + in.Replace("/p/VAR/q?a=VAR&b=1"), BodyType: b.kind, Body: body,
+				Headers: map[string]string{"X-Name": in.Replace("VAR"), "X-Next": "n"}, Response: Response{Path: Paths{"a"}}}, fullEnv)
+			for _, value := range hostileValues() {
+				req := testRequest(nil)
+				set(&req, value)
+				o := engine.Run(t.Context(), l, req)
+				unsafe := strings.ContainsFunc(value, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) || value == "."
+				switch {
+				case unsafe && o.Reason != ReasonUnsafeValue:
+					t.Errorf("%s %q: got %s %s, want unsafe_value", name, value, o.Exit, o.Reason)
+				case !unsafe && o.Exit != Matched:
+					t.Fatalf("%s %q: %s %s", name, value, o.Exit, o.Reason)
+				case !unsafe:
+					checkEcho(t, kind, value, last())
 				}
-				continue
 			}
-			if o.Exit != Matched {
-				t.Fatalf("%q: %s %s", value, o.Exit, o.Reason)
-			}
-			checkEcho(t, kind, value, last())
 		}
 	}
 }
@@ -347,7 +364,7 @@ func checkEcho(t *testing.T, kind, value string, got echo) {
 		t.Errorf("%q: headers %q", value, got.header)
 	}
 	valid := strings.ToValidUTF8(value, "\uFFFD")
-	if kind == "form" {
+	if strings.HasSuffix(kind, "form") {
 		form, err := url.ParseQuery(got.body)
 		if err != nil || len(form) != 2 || form.Get("n") != value || form.Get("z") != "1" {
 			t.Errorf("%q: form %q", value, got.body)
