@@ -132,6 +132,17 @@ func (k *Keys) Revoke(ctx context.Context, id string) error {
 	return nil
 }
 
+// Get returns one key; phone.NotFound if there is none.
+func (k *Keys) Get(id string) (Key, error) {
+	k.mu.RLock()
+	h := k.byID[id]
+	k.mu.RUnlock()
+	if h == nil {
+		return Key{}, &phone.Error{Kind: phone.NotFound, Text: "there is no such API key"}
+	}
+	return h.key(), nil
+}
+
 // List returns all keys, oldest first.
 func (k *Keys) List() []Key {
 	k.mu.RLock()

@@ -97,6 +97,9 @@ func (c *Client) request(ctx context.Context, method, path string, in any) (*htt
 	header := http.Header{}
 	switch in := in.(type) {
 	case nil:
+		if method == http.MethodDelete {
+			header.Set("If-Match", "*") // what the user named goes, however it is by now
+		}
 	case *Raw:
 		body = bytes.NewReader(in.Data)
 		header.Set("Content-Type", in.ContentType)

@@ -23,6 +23,8 @@ type Problem struct {
 	Code   string  `json:"code" doc:"The same words as a trace's reasons" example:"not_found"`
 	Detail string  `json:"detail"`
 	Errors []Fault `json:"errors,omitempty"`
+	// Current is what the request would have overwritten unseen.
+	Current json.RawMessage `json:"current,omitempty" doc:"With 412: the object as it is"`
 }
 
 // Fault is one thing that is wrong with what was sent, and where.

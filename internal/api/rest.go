@@ -92,6 +92,11 @@ func add[I, O any](s *Server, h huma.API, o operation, handle func(context.Conte
 	if op.MaxBodyBytes == 0 {
 		op.MaxBodyBytes = 1 << 20
 	}
+	if o.Method == http.MethodPost {
+		op.Middlewares = append(op.Middlewares, s.once.middleware)
+		op.Parameters = append(op.Parameters, &huma.Param{Name: "Idempotency-Key", In: "header", Schema: &huma.Schema{Type: huma.TypeString, MaxLength: new(maxOnceKey)},
+			Description: "Any text that is new for each request, at most 255 characters: a repetition within 24 hours does nothing and gets the first answer. A restart forgets it."})
+	}
 	huma.Register(h, op, func(ctx context.Context, in *I) (*O, error) {
 		out, err := handle(ctx, in)
 		if err == nil {

@@ -3,6 +3,7 @@ package api
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"strconv"
@@ -88,11 +89,11 @@ func (s *Server) applyDirectory(ctx context.Context, in *applyInput) (*planOutpu
 		return nil, err
 	}
 	if now := s.Directory.Snapshot().Rev(); rev == 0 && !wildcard && now != 0 {
-		return nil, errRevision(now) // to Apply, 0 is any revision
+		return nil, s.errRevision(ctx) // to Apply, 0 is any revision
 	}
 	out, err := s.change(ctx, s.Directory.Apply, &in.PlanInput, rev)
 	if err != nil && phone.KindOf(err) == phone.Conflict {
-		return nil, errRevision(s.Directory.Snapshot().Rev())
+		return nil, s.errRevision(ctx)
 	}
 	if err == nil {
 		s.logChange(ctx, out.Body, signedIn(ctx))
@@ -107,8 +108,17 @@ func (s *Server) logChange(ctx context.Context, plan directory.Plan, by identity
 	}
 }
 
-func errRevision(now int64) error {
+// errRevision refuses a document that was made for another directory than this.
+func (s *Server) errRevision(ctx context.Context) error {
+	now := s.Directory.Snapshot().Rev()
 	p := problem(http.StatusPreconditionFailed, "revision", "the directory is at revision %d by now: plan again", now)
+	doc, err := s.Directory.Export(ctx)
+	if err != nil {
+		return err
+	}
+	if p.Current, err = doc.JSON(); err != nil {
+		return err
+	}
 	return huma.ErrorWithHeaders(p, http.Header{"Etag": {etag(now)}})
 }
 
@@ -158,6 +168,25 @@ func invalidAt(pointer, message string) *Problem {
 }
 
 func etag(rev int64) string { return `"` + strconv.FormatInt(rev, 10) + `"` }
+
+// matches says whether If-Match (RFC 9110 §13.1.1) lets a thing be changed that
+// has tag now.
+func matches(ifMatch, tag string, now any) error {
+	if strings.TrimSpace(ifMatch) == "" {
+		return problem(http.StatusPreconditionRequired, "if_match", "say what you have seen: If-Match with the ETag of the last answer, or * for any")
+	}
+	for t := range strings.SplitSeq(ifMatch, ",") {
+		if t = strings.TrimSpace(t); t == "*" || t == tag {
+			return nil
+		}
+	}
+	p := problem(http.StatusPreconditionFailed, "revision", "it has changed since: read it again")
+	var err error
+	if p.Current, err = json.Marshal(now); err != nil {
+		return err
+	}
+	return huma.ErrorWithHeaders(p, http.Header{"Etag": {tag}})
+}
 
 // revisionOf reads If-Match (RFC 9110 §13.1.1); the wildcard is any revision.
 func revisionOf(ifMatch string) (rev int64, wildcard bool, err error) {

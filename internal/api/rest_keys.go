@@ -33,6 +33,7 @@ type newKeyInput struct {
 }
 
 type newKeyOutput struct {
+	ETag string `header:"ETag"`
 	Body struct {
 		APIKey
 		Token string `json:"token" doc:"Shown this once"`
@@ -43,11 +44,23 @@ type keyInput struct {
 	ID string `path:"id" maxLength:"64"`
 }
 
+type keyOutput struct {
+	ETag string `header:"ETag"`
+	Body APIKey
+}
+
+type revokeInput struct {
+	ID      string `path:"id" maxLength:"64"`
+	IfMatch string `header:"If-Match" doc:"The key's ETag; * for any"`
+}
+
 func (s *Server) keyOperations(h huma.API) {
 	add(s, h, operation{Method: http.MethodGet, Path: "/api/keys", Scope: access.APIRead, Tag: "keys",
 		Summary: "List API keys", About: "Oldest first, without their tokens."}, s.listKeys)
 	add(s, h, operation{Method: http.MethodPost, Path: "/api/keys", Scope: access.APIWrite, Tag: "keys", Status: http.StatusCreated,
 		Summary: "Make an API key", About: "The answer has its token, which is never shown again."}, s.createKey)
+	add(s, h, operation{Method: http.MethodGet, Path: "/api/keys/{id}", Scope: access.APIRead, Tag: "keys",
+		Summary: "Get an API key", About: "One key, without its token."}, s.getKey)
 	add(s, h, operation{Method: http.MethodDelete, Path: "/api/keys/{id}", Scope: access.APIWrite, Tag: "keys", Status: http.StatusNoContent,
 		Summary: "Revoke an API key", About: "It ends at once."}, s.revokeKey)
 }
@@ -68,17 +81,32 @@ func (s *Server) createKey(ctx context.Context, in *newKeyInput) (*newKeyOutput,
 	}
 	s.log.InfoContext(ctx, "API key made", "key", k.ID, "by", signedIn(ctx))
 	out := &newKeyOutput{}
-	out.Body.APIKey, out.Body.Token = apiKeyOf(k), token
+	out.ETag, out.Body.APIKey, out.Body.Token = keyTag(k), apiKeyOf(k), token
 	return out, nil
 }
 
-func (s *Server) revokeKey(ctx context.Context, in *keyInput) (*struct{}, error) {
+func (s *Server) getKey(_ context.Context, in *keyInput) (*keyOutput, error) {
+	k, err := s.Keys.Get(in.ID)
+	return &keyOutput{ETag: keyTag(k), Body: apiKeyOf(k)}, err
+}
+
+func (s *Server) revokeKey(ctx context.Context, in *revokeInput) (*struct{}, error) {
+	k, err := s.Keys.Get(in.ID)
+	if err != nil {
+		return nil, err
+	}
+	if err := matches(in.IfMatch, keyTag(k), apiKeyOf(k)); err != nil {
+		return nil, err
+	}
 	if err := s.Keys.Revoke(ctx, in.ID); err != nil {
 		return nil, err
 	}
 	s.log.InfoContext(ctx, "API key revoked", "key", in.ID, "by", signedIn(ctx))
 	return nil, nil
 }
+
+// keyTag never changes, as a key does not: when it was last used is no part of it.
+func keyTag(k access.Key) string { return etag(k.CreatedAt.Unix()) }
 
 func apiKeyOf(k access.Key) APIKey {
 	return APIKey{ID: k.ID, Name: k.Name, Scopes: k.Scopes, CreatedAt: k.CreatedAt, LastUsedAt: known(k.LastUsedAt)}

@@ -197,8 +197,19 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: got %d %s", body, w.Code, w.Body)
 		}
 	}
-	if w := r.do(access.APIWrite, "DELETE", "/api/keys/"+made.ID, ""); w.Code != 204 {
-		t.Errorf("revoke: got %d %s", w.Code, w.Body)
+	w = r.do(access.APIRead, "GET", "/api/keys/"+made.ID, "")
+	tag := w.Header().Get("ETag")
+	if w.Code != 200 || tag == "" || !strings.Contains(w.Body.String(), `"name":"CRM"`) || strings.Contains(w.Body.String(), made.Token) {
+		t.Errorf("get: got %d %s, ETag %s", w.Code, w.Body, tag)
+	}
+	for _, tt := range []struct {
+		ifMatch string
+		status  int
+		want    string
+	}{{"", 428, `"code":"if_match"`}, {`"7"`, 412, `"current":{"id":"` + made.ID}, {`"7", ` + tag, 204, ""}} {
+		if w := r.do(access.APIWrite, "DELETE", "/api/keys/"+made.ID, "", "If-Match", tt.ifMatch); w.Code != tt.status || !strings.Contains(w.Body.String(), tt.want) {
+			t.Errorf("revoke If-Match %s: got %d %s, want %d with %s", tt.ifMatch, w.Code, w.Body, tt.status, tt.want)
+		}
 	}
 	if w := r.do("new", "GET", "/v1/ping", ""); w.Code != 403 {
 		t.Errorf("a revoked key: got %d", w.Code)

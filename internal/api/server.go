@@ -56,13 +56,14 @@ type Deps struct {
 }
 
 // Server answers everything that comes by HTTP. It keeps nothing but the counts
-// of the rate limit, and how our numbers are written.
+// of the rate limit, answers to repeated requests, and how our numbers are written.
 type Server struct {
 	Deps
 	log     *slog.Logger
 	started time.Time
 	limit   *limiter
 	ours    spellings
+	once    once
 	handler http.Handler
 	inside  http.Handler
 }
@@ -78,7 +79,7 @@ func New(d Deps) *Server {
 	if d.Logger == nil {
 		d.Logger = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{Deps: d, log: d.Logger, started: d.Now(), limit: &limiter{perMinute: d.RatePerMin, now: d.Now}}
+	s := &Server{Deps: d, log: d.Logger, started: d.Now(), limit: &limiter{perMinute: d.RatePerMin, now: d.Now}, once: once{now: d.Now}}
 	s.inside = s.v1(false)
 	s.handler = secured(sameOrigin(d.PublicURL).Handler(s.routes()))
 	return s
