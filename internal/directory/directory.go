@@ -117,7 +117,6 @@ func (d *Directory) Apply(ctx context.Context, doc Document, o ApplyOptions) (Pl
 	plan.Revision = next.rev
 	d.stored, d.seq = m.settled(), seq
 	d.current.Store(next)
-	d.options.Logger.InfoContext(ctx, "directory changed", "rev", next.rev, "entries", len(plan.Changes))
 	for _, f := range d.subscribers {
 		f(old, next)
 	}
