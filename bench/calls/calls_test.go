@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -10,8 +11,9 @@ import (
 func TestDelays(t *testing.T) {
 	begin := time.Now()
 	at := func(ms int) time.Time { return begin.Add(time.Duration(ms) * time.Millisecond) }
+	call := 1 // each number's first, then its second
 	invite := func(caller string) string {
-		return "INVITE sip:x SIP/2.0\r\nFrom: \"A\" <sip:" + caller + "@127.0.0.1>;tag=1\r\n\r\n"
+		return fmt.Sprintf("INVITE sip:x SIP/2.0\r\nFrom: \"A\" <sip:%s@127.0.0.1>;tag=1\r\nCall-ID: %s-%d\r\n\r\n", caller, caller, call)
 	}
 	v := newInvites()
 	v.add(invite("+1"), true, at(0))
@@ -21,6 +23,9 @@ func TestDelays(t *testing.T) {
 	v.add(invite("+2"), false, at(31))
 	v.add(invite("+2"), false, at(40)) // sent again
 	v.add(invite("+3"), true, at(50))  // never rang
+	call = 2
+	v.add(invite("+3"), true, at(90)) // calls again, and rings
+	v.add(invite("+3"), false, at(115))
 	v.add(invite("+1"), true, at(100))
 	v.add(invite("+1"), false, at(124))
 	if v.repeated != 2 {
@@ -28,7 +33,7 @@ func TestDelays(t *testing.T) {
 	}
 	var r result
 	held := 20 * time.Millisecond
-	r.delays(v, map[string][]time.Duration{"+1": {held, held}, "+2": {held}})
+	r.delays(v, map[string][]time.Duration{"+1": {held, held}, "+2": {held}, "+3": {held, held}})
 	if !r.DelayMeasured || r.DelayP50MS != 4 || r.DelayP99MS != 10 || r.DelayMaxMS != 10 {
 		t.Errorf("delays = %+v, want p50 4, p99 10, max 10", r)
 	}

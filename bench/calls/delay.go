@@ -10,26 +10,31 @@ import (
 // invites are the INVITEs that crossed the wire, matched by the caller's number:
 // Ringpath rings the phone with the caller's number as From.
 type invites struct {
-	waiting  map[string]time.Time       // INVITE came in, none went out yet
+	waiting  map[string]arrival         // INVITE came in, none went out yet
 	through  map[string][]time.Duration // from in to out, in order
 	repeated int
 }
 
+type arrival struct {
+	callID string
+	at     time.Time
+}
+
 func newInvites() *invites {
-	return &invites{waiting: map[string]time.Time{}, through: map[string][]time.Duration{}}
+	return &invites{waiting: map[string]arrival{}, through: map[string][]time.Duration{}}
 }
 
 // add notes one INVITE: in, from the caller to the server, or out, to the phone.
-// A number calls again only when its last call is long over, so an INVITE that is
-// not expected is a repeated one.
+// A number calls again only when its last call is long over, answered or not, so
+// an INVITE that is not expected is a repeated one.
 func (v *invites) add(packet string, in bool, at time.Time) {
-	caller := fromUser(packet)
-	begin, waits := v.waiting[caller]
+	caller, callID := fromUser(packet), header(packet, "Call-ID")
+	first, waits := v.waiting[caller]
 	switch {
-	case in && !waits:
-		v.waiting[caller] = at
+	case in && (!waits || callID != first.callID):
+		v.waiting[caller] = arrival{callID, at}
 	case !in && waits:
-		v.through[caller] = append(v.through[caller], at.Sub(begin))
+		v.through[caller] = append(v.through[caller], at.Sub(first.at))
 		delete(v.waiting, caller)
 	default:
 		v.repeated++
@@ -38,12 +43,17 @@ func (v *invites) add(packet string, in bool, at time.Time) {
 
 // fromUser is the user part of the From header's URI.
 func fromUser(packet string) string {
+	_, uri, _ := strings.Cut(header(packet, "From"), "sip:")
+	user, _, _ := strings.Cut(uri, "@")
+	return user
+}
+
+// header is the value of a header that stands there in its long form.
+func header(packet, name string) string {
 	for line := range strings.SplitSeq(packet, "\r\n") {
-		name, value, _ := strings.Cut(line, ":")
-		if strings.EqualFold(name, "From") || strings.EqualFold(name, "f") {
-			_, uri, _ := strings.Cut(value, "sip:")
-			user, _, _ := strings.Cut(uri, "@")
-			return user
+		k, v, _ := strings.Cut(line, ":")
+		if strings.EqualFold(k, name) {
+			return strings.TrimSpace(v)
 		}
 	}
 	return ""
