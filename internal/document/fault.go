@@ -79,6 +79,12 @@ func (fs Faults) Sort() {
 	})
 }
 
+// A key inside an RFC 6901 pointer, and back.
+var (
+	escapeKey   = strings.NewReplacer("~", "~0", "/", "~1")
+	unescapeKey = strings.NewReplacer("~1", "/", "~0", "~")
+)
+
 // Join appends keys and indexes to an RFC 6901 pointer.
 func Join(pointer string, parts ...any) string {
 	var b strings.Builder
@@ -89,7 +95,7 @@ func Join(pointer string, parts ...any) string {
 		case int:
 			b.WriteString(strconv.Itoa(p))
 		case string:
-			b.WriteString(strings.NewReplacer("~", "~0", "/", "~1").Replace(p))
+			_, _ = escapeKey.WriteString(&b, p)
 		}
 	}
 	return b.String()

@@ -160,7 +160,7 @@ func (n *Node) Empty() bool {
 func (n *Node) At(pointer string) (*Node, Place) {
 	place := n.Place
 	for _, part := range strings.Split(pointer, "/")[1:] {
-		part = strings.NewReplacer("~1", "/", "~0", "~").Replace(part)
+		part = unescapeKey.Replace(part)
 		next, where := n.child(part)
 		if next == nil {
 			break
