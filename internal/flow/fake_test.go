@@ -102,7 +102,7 @@ func compile(t testing.TB, f *fake, name, steps string) (*Flow, document.Faults)
 
 // bench is a machine over flows, with an API that answers what body says.
 type bench struct {
-	t       *testing.T
+	t       testing.TB
 	machine Machine
 	status  int
 	body    string
@@ -112,7 +112,7 @@ type bench struct {
 	notes   []string
 }
 
-func newBench(t *testing.T, flows map[string]string) *bench {
+func newBench(t testing.TB, flows map[string]string) *bench {
 	t.Helper()
 	b := &bench{t: t, now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	api := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

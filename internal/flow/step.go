@@ -170,7 +170,7 @@ func (w *walk) detail(t *lookup.Trace) json.RawMessage {
 	if !w.m.try {
 		w.m.Lookups.Cut(t, keep.Answers)
 	}
-	text, err := json.Marshal(t)
+	text, err := t.MarshalJSON() // json.Marshal would read it all once more
 	if err != nil {
 		return nil // a trace is made of texts and numbers: it always encodes
 	}
