@@ -19,6 +19,7 @@ import (
 
 const (
 	retryPause    = 100 * time.Millisecond // before a retry that nobody named a time for
+	unknownBody   = 4 << 10                // of an answer that does not tell its length: room to begin with
 	maxErrorBody  = testKeep + 16<<10      // read of an answer that is an error: what a trace shows, with the whole of a secret at its end
 	connectShare  = 3                      // DNS, connect and TLS get this part of the timeout,
 	maxConnect    = time.Second            // and no more than this
@@ -303,7 +304,10 @@ var gzipReaders sync.Pool
 func readBody(resp *http.Response, limit int) (body []byte, whole bool, reason Reason) {
 	source := &noted{Reader: resp.Body}
 	var from io.Reader = source
-	size := int(min(max(resp.ContentLength, 511), int64(limit))) + 1
+	size := int(min(resp.ContentLength, int64(limit))) + 1
+	if resp.ContentLength < 0 {
+		size = unknownBody
+	}
 	switch encoding := strings.ToLower(resp.Header.Get("Content-Encoding")); encoding {
 	case "", "identity":
 	case "gzip", "x-gzip":
@@ -315,7 +319,7 @@ func readBody(resp *http.Response, limit int) (body []byte, whole bool, reason R
 		if err := z.Reset(from); err != nil {
 			return nil, true, source.unreadable(err)
 		}
-		from, size = z, 4<<10
+		from, size = z, unknownBody
 	default:
 		return nil, false, ReasonNotJSON
 	}
