@@ -28,7 +28,7 @@ type call struct {
 }
 
 const (
-	talkFor   = 900 * time.Millisecond // long enough to recognise a tone
+	talkFor   = 1500 * time.Millisecond // long enough to recognise a tone, also on a busy machine
 	giveUp    = 600 * time.Millisecond // before anybody answers
 	settle    = 2 * time.Second        // for phones to have seen the end of a call
 	sameTone  = 15                     // Hz

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -122,7 +123,8 @@ func (w *world) openApp(ctx context.Context, log io.Writer) (err error) {
 	settings.Data = w.data
 	settings.HTTP.Listen = "127.0.0.1:0"
 	settings.SIP.Listen = []config.Listener{{Network: "udp", Addr: "127.0.0.1:0"}}
-	settings.Media.Ports = "30000-30999"
+	low := 10000 + 500*rand.N(40) // so that two demos at once seldom meet
+	settings.Media.Ports = fmt.Sprintf("%d-%d", low, low+499)
 	settings.Lookup.Allow = []string{w.crm.Addr()}
 	logger := slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	if w.app, err = app.Open(ctx, app.Options{Settings: settings, Version: "demo", Logger: logger}); err != nil {
