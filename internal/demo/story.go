@@ -29,9 +29,9 @@ type call struct {
 
 const (
 	talkFor   = 1500 * time.Millisecond // long enough to recognise a tone, also on a busy machine
-	giveUp    = 600 * time.Millisecond // before anybody answers
-	settle    = 2 * time.Second        // for phones to have seen the end of a call
-	sameTone  = 15                     // Hz
+	giveUp    = 600 * time.Millisecond  // before anybody answers
+	settle    = 2 * time.Second         // for phones to have seen the end of a call
+	sameTone  = 15                      // Hz
 	callLimit = 20 * time.Second
 )
 
