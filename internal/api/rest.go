@@ -86,7 +86,7 @@ func add[I, O any](s *Server, h huma.API, o operation, handle func(context.Conte
 		Responses: o.Responses,
 		// A body that is described by hand is a document: its package checks it.
 		SkipValidateBody: o.Body != nil,
-		Metadata:         map[string]any{"scope": o.Scope},
+		Metadata:         map[string]any{"scope": string(o.Scope)},
 		Middlewares:      huma.Middlewares{s.door(o.Scope)},
 	}
 	if op.MaxBodyBytes == 0 {

@@ -96,7 +96,7 @@ type callsInput struct {
 	User      int64     `query:"user" minimum:"1" doc:"Id of who answered, or dialled"`
 	From      time.Time `query:"from" doc:"Begun at this time or later"`
 	To        time.Time `query:"to" doc:"Begun before this time"`
-	Limit     int       `query:"limit" minimum:"1" maximum:"200" default:"50"`
+	Limit     int       `query:"limit" minimum:"1" maximum:"200" default:"50" doc:"1–200; default 50"`
 	Cursor    string    `query:"cursor" maxLength:"64" doc:"next_cursor of the page before"`
 }
 

@@ -10,34 +10,38 @@ import (
 
 // apiPageData fills pages/api.html.
 type apiPageData struct {
-	Operations []apiPageOperation
-	Problems   []problemHelp
+	Groups   []group[apiPageOperation]
+	Problems []problemHelp
 }
 
 type apiPageOperation struct {
-	Anchor, Method, Path, Summary string
-	About                         []string // paragraphs
-	Params                        []param
-	Sent, Answered                []param // fields of the JSON bodies
-	Media                         string  // of what is sent, when it is not only JSON
+	Anchor, Method, Path, Scope, Title, About string
+	Params                                    []param
+	Sent, Answered                            []param // fields of the JSON bodies
+	Media                                     string  // of what is sent, when it is not only JSON
+	tag                                       string
 }
 
 // apiPage makes the readable page from the OpenAPI document.
 func apiPage(doc *huma.OpenAPI) apiPageData {
 	data := apiPageData{Problems: problemHelps}
+	var all []apiPageOperation
 	f := fields{schemas: doc.Components.Schemas}
 	for path, item := range doc.Paths {
 		for method, op := range map[string]*huma.Operation{
 			"GET": item.Get, "PUT": item.Put, "POST": item.Post, "DELETE": item.Delete, "PATCH": item.Patch,
 		} {
 			if op != nil {
-				data.Operations = append(data.Operations, f.operation(method, path, op))
+				all = append(all, f.operation(method, path, op))
 			}
 		}
 	}
-	slices.SortFunc(data.Operations, func(a, b apiPageOperation) int {
+	slices.SortFunc(all, func(a, b apiPageOperation) int {
 		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Method, b.Method))
 	})
+	for _, o := range all {
+		data.Groups = addTo(data.Groups, o.tag, o)
+	}
 	return data
 }
 
@@ -48,9 +52,10 @@ type fields struct {
 
 func (f fields) operation(method, path string, op *huma.Operation) apiPageOperation {
 	o := apiPageOperation{
-		Anchor: op.OperationID, Method: method, Path: path, Summary: op.Summary,
-		About: strings.Split(strings.ReplaceAll(op.Description, "`", ""), "\n\n"),
+		Anchor: op.OperationID, Method: method, Path: path, Title: op.Summary, tag: op.Tags[0],
 	}
+	o.Scope, _ = op.Metadata["scope"].(string)
+	o.About, _, _ = strings.Cut(strings.ReplaceAll(op.Description, "`", ""), "\n\n") // the scope stands beside
 	for _, p := range op.Parameters {
 		o.Params = append(o.Params, param{p.Name, p.In, f.typeName(p.Schema), aboutOf(p.Schema, p.Description)})
 	}
@@ -142,7 +147,10 @@ func aboutOf(s *huma.Schema, about string) string {
 			values = append(values, text)
 		}
 	}
-	return strings.TrimSpace(about + " (" + strings.Join(values, ", ") + ")")
+	if about == "" {
+		return strings.Join(values, ", ")
+	}
+	return about + " (" + strings.Join(values, ", ") + ")"
 }
 
 // problemHelp explains one code of a problem.

@@ -78,6 +78,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, scope access.Sco
 	case errors.Is(err, access.ErrScope):
 		p = problem(http.StatusForbidden, "scope", "this key lacks the scope %s: ringpath apikey create --name NAME --scope %s makes one that has it", scope, scope)
 	case errors.Is(err, access.ErrLimited):
+		w.Header().Set("Retry-After", "60")
 		p = problem(http.StatusTooManyRequests, "too_many_wrong_keys", "%s", access.ErrLimited.Text)
 	default:
 		p = s.problemOf(r.Context(), err)

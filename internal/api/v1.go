@@ -129,7 +129,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, e *endpoint, lim
 		w.Header().Set("WWW-Authenticate", challenge)
 	}
 	if answer.Status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "60")
+		// Both limits count by the minutes of the clock.
+		w.Header().Set("Retry-After", strconv.FormatInt(60-s.Now().Unix()%60, 10))
 	}
 	writeJSON(w, answer.Status, answer)
 }

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
@@ -47,9 +48,28 @@ func render(name string, data any) []byte {
 
 // v1PageData fills pages/v1.html.
 type v1PageData struct {
-	Base      string
-	Endpoints []v1PageEndpoint
-	Errors    []errorHelp
+	Base   string
+	Groups []group[v1PageEndpoint]
+	Errors []errorHelp
+}
+
+// group is a chapter of a page: what is about the same resource.
+type group[T any] struct {
+	Anchor, Title string
+	Operations    []T
+}
+
+// addTo puts an operation into the chapter of its resource, the first of which
+// begins it.
+func addTo[T any](groups []group[T], resource string, operation T) []group[T] {
+	anchor := "about-" + resource // an operation may be called as its resource
+	i := slices.IndexFunc(groups, func(g group[T]) bool { return g.Anchor == anchor })
+	if i < 0 {
+		i = len(groups)
+		groups = append(groups, group[T]{Anchor: anchor, Title: strings.ToUpper(resource[:1]) + resource[1:]})
+	}
+	groups[i].Operations = append(groups[i].Operations, operation)
+	return groups
 }
 
 type v1PageEndpoint struct {
@@ -71,7 +91,7 @@ func v1Page(base string) v1PageData {
 		if e.Example != nil {
 			p.Answer = indented(e.Example(v))
 		}
-		data.Endpoints = append(data.Endpoints, p)
+		data.Groups = addTo(data.Groups, strings.Split(e.Path, "/")[2], p)
 	}
 	return data
 }
