@@ -40,7 +40,7 @@ type Decoder struct {
 
 // Fault reports one at a place.
 func (d *Decoder) Fault(at Place, pointer, code, format string, args ...any) {
-	d.Faults = append(d.Faults, Fault{File: at.File, Line: at.Line, Column: at.Column,
+	d.Faults.Add(Fault{File: at.File, Line: at.Line, Column: at.Column,
 		Pointer: pointer, Code: code, Message: fmt.Sprintf(format, args...)})
 }
 
@@ -286,10 +286,17 @@ func ParseDuration(text string) (time.Duration, error) {
 	return time.ParseDuration(text)
 }
 
+// Bounds of Suggest: a thousand names that are missing must not each be compared
+// with a thousand that there are.
+const (
+	maxCompared = 500
+	maxListed   = 20
+)
+
 // Suggest says what may have been meant, or what there is.
 func Suggest(name string, names []string) string {
 	best, at := "", len(name)/2+1
-	for _, n := range names {
+	for _, n := range names[:min(len(names), maxCompared)] {
 		if d := distance(strings.ToLower(name), strings.ToLower(n)); d < at {
 			best, at = n, d
 		}
@@ -299,6 +306,9 @@ func Suggest(name string, names []string) string {
 		return fmt.Sprintf(": did you mean %q?", best)
 	case len(names) == 0:
 		return ""
+	}
+	if len(names) > maxListed {
+		return fmt.Sprintf(": there are %s and %d more", strings.Join(names[:maxListed], ", "), len(names)-maxListed)
 	}
 	return ": there are " + strings.Join(names, ", ")
 }

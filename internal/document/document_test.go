@@ -196,6 +196,35 @@ func TestDecodeFaults(t *testing.T) {
 	}
 }
 
+// What is wrong many times over stays small, and wrong.
+func TestFaultsAreBounded(t *testing.T) {
+	var names []string
+	for i := range 10_000 {
+		names = append(names, fmt.Sprint("some-name-", i))
+	}
+	if got := Suggest("x", names); len(got) > 500 || !strings.Contains(got, "and 9980 more") {
+		t.Errorf("got %d bytes: %.100s", len(got), got)
+	}
+	n, _ := Parse("f", []byte("{"+strings.TrimSuffix(numbered(`"k%d":1,`, 5000), ",")+"}"))
+	var d Decoder
+	d.Decode(n, "", &struct {
+		A int `yaml:"a"`
+	}{})
+	if len(d.Faults) != maxFaults || !d.Faults.Fatal() {
+		t.Errorf("got %d faults, want %d", len(d.Faults), maxFaults)
+	}
+	fs := make(Faults, maxFaults)
+	for i := range fs {
+		fs[i].Warning = true
+	}
+	fs.Add(Fault{Warning: true})
+	fs.Add(Fault{Code: "first"})
+	fs.Add(Fault{Code: "second"})
+	if len(fs) != maxFaults+1 || !fs.Fatal() {
+		t.Errorf("got %d faults, fatal %v: warnings must not hide a fault", len(fs), fs.Fatal())
+	}
+}
+
 func TestYAMLIsReadBackTheSame(t *testing.T) {
 	n := NewMap(
 		Field{Name: "plain", Value: NewInt(12)},

@@ -58,6 +58,18 @@ func (f Fault) String() string {
 // Faults is every fault of a document.
 type Faults []Fault
 
+// maxFaults is how many faults are told at once: a document of nothing but
+// faults must not become a far larger answer.
+const maxFaults = 1000
+
+// Add appends a fault while there are few enough; a first one that is more than
+// a warning always.
+func (fs *Faults) Add(f Fault) {
+	if len(*fs) < maxFaults || !f.Warning && !fs.Fatal() {
+		*fs = append(*fs, f)
+	}
+}
+
 // Error lists them, one a line.
 func (fs Faults) Error() string {
 	lines := make([]string, len(fs))
