@@ -29,14 +29,15 @@ const (
 type builder struct {
 	s       *Snapshot
 	faults  document.Faults
-	entry   *entry // the one being read
+	entry   *entry          // the one being read
+	flows   map[string]bool // names taken, also by flows with faults
 	options Options
 }
 
 // build checks the whole directory. The Snapshot is of use only when no fault
 // is more than a warning.
 func build(all contents, rev int64, o Options) (*Snapshot, document.Faults) {
-	b := &builder{options: o, s: &Snapshot{
+	b := &builder{options: o, flows: map[string]bool{}, s: &Snapshot{
 		rev: rev, company: defaultCompany(),
 		userIndex: map[phone.UserID]int{}, userByEmail: map[string]int{}, userByExternal: map[externalID]int{}, accounts: map[string]Account{},
 		teamIndex: map[phone.TeamID]int{}, teamByName: map[string]int{}, teamByExternal: map[externalID]int{},
@@ -65,7 +66,9 @@ func each[F any](b *builder, entries []*entry, read func(F)) {
 		var form F
 		var d document.Decoder
 		d.Decode(e.node, e.pointer, &form)
-		b.faults = append(b.faults, d.Faults...)
+		for _, f := range d.Faults {
+			b.faults.Add(f)
+		}
 		b.entry = e
 		read(form)
 	}
@@ -91,7 +94,7 @@ func (b *builder) report(f document.Fault) {
 	}
 	f.File, f.Line, f.Column = place.File, place.Line, place.Column
 	f.Pointer = b.entry.pointer + f.Pointer
-	b.faults = append(b.faults, f)
+	b.faults.Add(f)
 }
 
 // short keeps what a document says within what can be shown.

@@ -74,7 +74,7 @@ type shape struct {
 }
 
 func (r *shape) fault(at document.Place, pointer, code, format string, args ...any) {
-	r.faults = append(r.faults, Fault{File: at.File, Line: at.Line, Column: at.Column, Pointer: pointer, Code: code, Message: fmt.Sprintf(format, args...)})
+	r.faults.Add(Fault{File: at.File, Line: at.Line, Column: at.Column, Pointer: pointer, Code: code, Message: fmt.Sprintf(format, args...)})
 }
 
 func (r *shape) check(from secretSource) {

@@ -98,6 +98,8 @@ func TestDocumentFaults(t *testing.T) {
 		{"password: {value: token-token}", "password: {value: token-token}, token: {value: x}", `has no token: its secret is password`},
 		{"password: {value: token-token}", "password: {value: token-token}, key: X", `only credentials of the type api_key have key`},
 		{"password: {value: token-token}", "password: {value: token-token}, token_url: x", `"token_url" is not in this version`},
+		{"type: basic, username: abc, password: {value: token-token}", "type: api_key, key: host, value: {value: token-token}", `the header host is set by the program itself`},
+		{"password: {value: token-token}", "password: {value: tok}", `is too short`},
 		// flows
 		{"credential: own-api", "credential: own-apy", `no credential "own-apy"`},
 		{"path: \"calls[0].user.id\"", "path: calls.0.user", `calls[0].user`},

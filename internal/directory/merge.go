@@ -49,7 +49,7 @@ func put(old contents, seq sequences, doc Document, o ApplyOptions, created time
 }
 
 func (m *merge) fault(at document.Place, pointer, code, format string, args ...any) {
-	m.faults = append(m.faults, Fault{File: at.File, Line: at.Line, Column: at.Column, Pointer: pointer, Code: code, Message: fmt.Sprintf(format, args...)})
+	m.faults.Add(Fault{File: at.File, Line: at.Line, Column: at.Column, Pointer: pointer, Code: code, Message: fmt.Sprintf(format, args...)})
 }
 
 func (m *merge) remove(refs []Ref) error {

@@ -142,13 +142,14 @@ func (b *builder) numberFlow(n numberRef) {
 	switch {
 	case n.flow == "":
 		b.fault("/flow", codeMissing, "a number needs a flow that its calls follow: name one under flows")
-	case !contains(b.s.flowNames, n.flow):
+	case !b.flows[n.flow]:
 		b.fault("/flow", codeDangles, "there is no flow %q%s", n.flow, document.Suggest(n.flow, b.s.flowNames))
 	}
 }
 
 func (b *builder) flow(spec flow.Spec) {
-	if b.name(spec.Name, contains(b.s.flowNames, spec.Name)) {
+	if b.name(spec.Name, b.flows[spec.Name]) {
+		b.flows[spec.Name] = true
 		b.s.flowNames = append(b.s.flowNames, spec.Name)
 	}
 	spec.ID = b.entry.id

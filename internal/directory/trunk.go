@@ -257,6 +257,8 @@ func (b *builder) credentialFields(f credentialForm) {
 	case f.Type != lookup.APIKey:
 	case !isToken(f.Key):
 		b.fault("/key", codeMissing, "a credential of the type api_key needs key, the name of its header or parameter, for example X-Api-Key")
+	case f.In != "query" && lookup.RefusedHeader(f.Key):
+		b.fault("/key", document.CodeValue, "the header %s is set by the program itself: a secret in it would not be sent", f.Key)
 	case f.In != "" && f.In != "header" && f.In != "query":
 		b.fault("/in", document.CodeValue, "there is no %q: write header or query", f.In)
 	case f.Form != "" && (strings.Count(f.Form, "{{secret}}") != 1 || f.In == "query"):
