@@ -19,6 +19,19 @@ type bodyTemplate struct {
 
 func (t templates) body(kind string, body any) (bodyTemplate, bool) {
 	const pointer = "/body"
+	out, ok := t.bodyOf(pointer, kind, body)
+	size := 0
+	for _, p := range out.parts {
+		size += len(p.lit)
+	}
+	if size > maxRendered {
+		t.faults.add(pointer, "too_long", "a body is %d KiB at most", maxRendered>>10)
+		return bodyTemplate{}, false
+	}
+	return out, ok
+}
+
+func (t templates) bodyOf(pointer, kind string, body any) (bodyTemplate, bool) {
 	switch kind {
 	case "", "json":
 		parts, ok := t.jsonBody(pointer, body)
@@ -212,25 +225,19 @@ type jsonCompiler struct {
 	text  string
 	parts []part
 	lit   strings.Builder
-	depth int
-	key   string // the last key at depth 1
+	key   string // the last one
 }
 
 func (c *jsonCompiler) compile() {
 	for i := 0; i < len(c.text); {
-		switch b := c.text[i]; b {
-		case '"':
-			end := stringEnd(c.text, i)
-			c.string(c.text[i+1:end-1], isKey(c.text[end:]))
-			i = end
+		if c.text[i] != '"' {
+			c.lit.WriteByte(c.text[i])
+			i++
 			continue
-		case '{', '[':
-			c.depth++
-		case '}', ']':
-			c.depth--
 		}
-		c.lit.WriteByte(c.text[i])
-		i++
+		end := stringEnd(c.text, i)
+		c.string(c.text[i+1:end-1], isKey(c.text[end:]))
+		i = end
 	}
 	c.flush()
 }
@@ -257,7 +264,7 @@ func (c *jsonCompiler) flush() {
 // string takes one string leaf or key, without its quotes.
 func (c *jsonCompiler) string(content string, key bool) {
 	parts := c.split(content)
-	if key && c.depth == 1 {
+	if key {
 		_ = json.Unmarshal([]byte(`"`+content+`"`), &c.key)
 	}
 	if source(parts) == "" {
@@ -268,7 +275,7 @@ func (c *jsonCompiler) string(content string, key bool) {
 		c.fault("placeholder_in_name", "%s stands in a key; only values may change", source(parts))
 		return
 	}
-	if c.depth == 1 && c.key == "query" && isGraphQL(content) {
+	if c.key == "query" && isGraphQL(content) {
 		c.fault("placeholder_in_query", "%s stands inside a GraphQL query; give it as one of variables", source(parts))
 		return
 	}

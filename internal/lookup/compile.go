@@ -142,6 +142,11 @@ var refusedHeaders = []string{
 	"Accept-Encoding", "Expect", "Keep-Alive", "Proxy-Connection", "Te", "Trailer", "Upgrade",
 }
 
+// RefusedHeader says that nobody but the program itself sets this header.
+func RefusedHeader(name string) bool {
+	return slices.Contains(refusedHeaders, http.CanonicalHeaderKey(name))
+}
+
 func (c *compiler) headers(credential Credential) {
 	if len(c.Headers) > maxHeaders {
 		c.list.add("/headers", "too_many", "%d headers at most", maxHeaders)
@@ -154,7 +159,7 @@ func (c *compiler) headers(credential Credential) {
 		switch {
 		case !isToken(name):
 			c.list.add(at, "bad_header", "%q is no header name", name)
-		case slices.Contains(refusedHeaders, canonical):
+		case RefusedHeader(name):
 			c.list.add(at, "refused_header", "%s is set by the program itself", canonical)
 		case canonical == credential.header():
 			c.list.add(at, "refused_header", "%s is set by the credential %s", canonical, credential.Name)

@@ -139,6 +139,8 @@ func TestCompileFaults(t *testing.T) {
 		{"in a key", "/body placeholder_in_name", "", post("json", `{"{{callerNumber}}":1}`)},
 		{"in a key of a tree", "/body bad_json", "", post("json", map[string]any{"{{callerNumber}}": 1})},
 		{"number in a longer string", "/body bad_template", "", post("json", `{"a":"x{{callerNumber|number}}"}`)},
+		{"large", "/body too_long", "64 KiB", post("json", map[string]any{"a": strings.Repeat("x", 16<<10), "b": strings.Repeat("x", 16<<10), "c": strings.Repeat("x", 16<<10), "d": strings.Repeat("x", 16<<10)})},
+		{"graphql, several", "/body placeholder_in_query", "variables", post("json", `[{"query":"query { a(b: \"{{callerNumber}}\") }"}]`)},
 		{"graphql", "/body placeholder_in_query", "variables", post("json", `{"query":"query { a(b: \"{{callerNumber}}\") }"}`)},
 		{"graphql variables", "", "", post("json", `{"query":"query($n:String){a(b:$n)}","variables":{"n":"{{callerNumber}}"}}`)},
 		{"search text", "", "", post("json", `{"query":"{{callerNumber}}"}`)},
