@@ -170,6 +170,19 @@ func (c *call) hangUp(cause phone.Cause) {
 	c.in.Hangup(cause)
 }
 
+// abandon ends the legs that wait for a phone's last word, which cannot come any
+// more: the server is closed.
+func (c *call) abandon() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for o := range c.outs {
+		o.over(phone.CauseInterrupted, 0, "")
+		if o.tx != nil {
+			o.release()
+		}
+	}
+}
+
 // settle runs after a leg has ended: the media goes with the caller, the call
 // with its last leg.
 func (c *call) settle() {

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -173,6 +175,9 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) Close() error {
 	s.hangUpAll()
 	err := s.stack.Close()
+	for _, c := range s.living() {
+		c.abandon()
+	}
 	s.work.Wait()
 	return err
 }
@@ -180,14 +185,17 @@ func (s *Server) Close() error {
 func (s *Server) hangUpAll() {
 	s.mu.Lock()
 	s.closed = true
-	calls := make([]*call, 0, len(s.calls))
-	for c := range s.calls {
-		calls = append(calls, c)
-	}
 	s.mu.Unlock()
-	for _, c := range calls {
+	for _, c := range s.living() {
 		c.hangUp(phone.CauseInterrupted)
 	}
+}
+
+// living are the calls that have a leg which has not ended.
+func (s *Server) living() []*call {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.calls))
 }
 
 // handle is where every request begins that no transaction knows.

@@ -369,6 +369,28 @@ func TestDrainingAndLimits(t *testing.T) {
 	})
 }
 
+// Closing does not wait for phones that were told to stop and say nothing.
+func TestCloseWhileRinging(t *testing.T) {
+	run(t, simnet.Options{}, nil, func(w *world) {
+		carrier, alice := w.carrier(), w.phone("alice", "192.0.2.20:5060")
+		defer carrier.Close()
+		defer alice.Close()
+		carrier.Send("%s", inviteText(carrier, "c1"))
+		carrier.Response(100)
+		alice.Reply(alice.Request("INVITE"), 180, "a", "")
+		carrier.Response(180)
+		start := time.Now()
+		if err := w.server.Close(); err != nil {
+			t.Error(err)
+		}
+		if got := time.Since(start); got != 0 {
+			t.Errorf("closed after %v, want at once", got)
+		}
+		alice.Request("CANCEL")
+		carrier.Response(503)
+	})
+}
+
 // A CANCEL that overtook its INVITE is not forgotten.
 func TestCancelBeforeInvite(t *testing.T) {
 	run(t, simnet.Options{}, nil, func(w *world) {
