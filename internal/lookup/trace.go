@@ -157,8 +157,10 @@ func (t *Trace) View() View {
 	if t.answers == AnswersNone {
 		v.Show = nil
 		delete(v.Params, "value")
+		delete(v.Params, "location")
 		for i := range v.Candidates {
-			v.Candidates[i].Value, v.Candidates[i].Mapped, v.Candidates[i].Read = "", "", ""
+			c := &v.Candidates[i]
+			c.Pointer, c.Value, c.Mapped, c.Read = "", "", "", "" // a pointer holds names of the answer's fields
 		}
 	}
 	v.Sentence, v.Help = t.sentence(v.Params)
@@ -180,10 +182,11 @@ func (t *Trace) attempt(m masks, a *attempt, last bool) AttemptView {
 		Status: a.status,
 		Error:  a.reason,
 	}
-	if a.err != nil {
+	full := t.answers == "" || t.answers == AnswersFull
+	if a.err != nil && (full || a.unsent) { // what came back and is no HTTP stands in the error
 		v.Detail = m.clip(a.err.Error(), maxValue)
 	}
-	if t.answers != "" && t.answers != AnswersFull {
+	if !full {
 		v.Truncated = len(a.answer) > 0
 		return v
 	}

@@ -143,6 +143,22 @@ func TestCut(t *testing.T) {
 	}
 }
 
+// What a company does not want kept must not come in by another field.
+func TestAnswersNoneKeepsNothing(t *testing.T) {
+	for name, url := range map[string]string{
+		"pointer":  serve(t, answer(`{"Jane Doe":{"id":"Jane Doe"}}`)).URL,
+		"redirect": serve(t, status(302, "Location", "/Jane Doe")).URL,
+		"no HTTP":  raw(t, "Jane Doe, 12 High Street\r\n\r\n", hangUp),
+	} {
+		l := mustCompile(t, Spec{URL: url, Response: Response{Path: Paths{"$.*.id"}, Show: map[string]string{"a": "$.*.id"}}}, Env{})
+		o := NewEngine(newClient(t)).Run(t.Context(), l, testRequest(nil))
+		o.Trace.Cut(matchedKeep, AnswersNone)
+		if data, _ := json.Marshal(o.Trace); strings.Contains(string(data), "Jane") {
+			t.Errorf("%s: %s", name, data)
+		}
+	}
+}
+
 // toDo is what the end of a sentence tells people to do.
 var toDo = regexp.MustCompile(`(?i)\b(add|ask|change|check|choose|compare|correct|lead|lower|put|raise|set|take|try|type|write|allow it|best is|nothing to do)\b`)
 
