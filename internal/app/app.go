@@ -336,6 +336,9 @@ func (a *App) Run(drain, insist context.Context) error {
 // byeGrace is how long the end of the program waits for calls that it hung up.
 const byeGrace = 2 * time.Second
 
+// Live are the records of the running calls as they are now.
+func (a *App) Live() []record.Call { return a.exchange.Live() }
+
 // SIPAddr is the address of the first SIP listener.
 func (a *App) SIPAddr() netip.AddrPort { return addrPort(a.sip.Addrs()[0]) }
 

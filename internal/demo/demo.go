@@ -25,7 +25,7 @@ var ErrNotAsTold = errors.New("not every story went as told")
 func Run(ctx context.Context, o Options) error {
 	t := &teller{out: o.Out, json: o.JSON}
 	t.say("Starting Ringpath, three agents' phones, a carrier and a CRM on 127.0.0.1 …")
-	w, err := open(ctx, o.Log)
+	w, err := open(ctx, o.Log, t.say)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"sync"
 	"text/tabwriter"
 	"time"
 )
@@ -44,15 +45,20 @@ const (
 // teller writes the stories as they happen: words for people, or one JSON object
 // a call.
 type teller struct {
-	out  io.Writer
 	json bool
 	done []Report
+
+	mu  sync.Mutex // phones speak while the story is told
+	out io.Writer
 }
 
 func (t *teller) say(format string, a ...any) {
-	if !t.json {
-		fmt.Fprintf(t.out, format+"\n", a...)
+	if t.json {
+		return
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	fmt.Fprintf(t.out, format+"\n", a...)
 }
 
 // report tells what came of a call.
@@ -63,7 +69,7 @@ func (t *teller) report(r Report) {
 	t.done = append(t.done, r)
 	switch {
 	case r.AnsweredBy != "":
-		t.say("  ✓ %s talks with the caller, %d ms after the INVITE; audio: %s", r.AnsweredBy, r.SetupMS, r.Audio)
+		t.say("  ✓ %s and the caller talked; connected %d ms after the INVITE, audio: %s", r.AnsweredBy, r.SetupMS, r.Audio)
 	case r.Fault == "":
 		t.say("  ✓ rang: %s", strings.Join(r.Rang, ", "))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/ringpath/ringpath/internal/phone"
 	"github.com/ringpath/ringpath/internal/standin"
 )
 
@@ -24,9 +25,9 @@ type stage struct {
 
 // call makes a call and reports it; with setting it only makes the past.
 func (s *stage) call(ctx context.Context, c call) {
+	s.say("  %s dials %s", phone.E164(c.caller).International(), phone.E164(c.called).International())
 	r := s.make(ctx, s.story, c)
 	if c.setting && r.OK {
-		s.say("  · done")
 		return
 	}
 	s.report(r)

@@ -37,7 +37,7 @@ const (
 
 // make makes the call and reports what came of it.
 func (w *world) make(ctx context.Context, story string, c call) Report {
-	w.watch()
+	w.watch(phone.E164(c.caller))
 	ctx, cancel := context.WithTimeout(ctx, callLimit)
 	defer cancel()
 	o := softphone.CallOptions{

@@ -66,7 +66,9 @@ type world struct {
 	running []*runner                   // in the order they were started
 
 	mu     sync.Mutex
-	events []softphone.Event // of agents and carrier, since the last watch
+	out    func(format string, a ...any) // tells what happens on the phones
+	caller phone.E164                    // of the call that is being made
+	events []softphone.Event             // of agents and carrier, since the last watch
 }
 
 // runner is a part of the world that runs until it is stopped.
@@ -88,8 +90,8 @@ func (w *world) run(part func(context.Context) error) *runner {
 }
 
 // open builds the world and waits until every phone is registered.
-func open(ctx context.Context, log io.Writer) (w *world, err error) {
-	w = &world{agents: map[string]*softphone.Phone{}, token: random()}
+func open(ctx context.Context, log io.Writer, say func(string, ...any)) (w *world, err error) {
+	w = &world{agents: map[string]*softphone.Phone{}, token: random(), out: say}
 	w.crm = standin.NewCRM(standin.CRMOptions{Token: w.token})
 	defer func() {
 		if err != nil {
@@ -181,21 +183,64 @@ func (w *world) openAgents(ctx context.Context) error {
 	return nil
 }
 
-// seen notes what happens on a phone.
+// seen notes what happens on a phone, and tells it.
 func (w *world) seen(name string) func(softphone.Event) {
 	return func(e softphone.Event) {
 		e.Phone = name
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		w.tell(e)
 		w.events = append(w.events, e)
 	}
 }
 
-// watch forgets what the phones have seen so far.
-func (w *world) watch() {
+// tell says in words what happens to a call that rings a phone; w.mu is held.
+func (w *world) tell(e softphone.Event) {
+	rang := func(ev softphone.Event) bool { return ev.Kind == softphone.Ringing && ev.Call == e.Call }
+	switch {
+	case e.Kind == softphone.Ringing:
+		if !slices.ContainsFunc(w.events, func(ev softphone.Event) bool { return ev.Kind == softphone.Ringing }) {
+			w.tellLookup()
+		}
+		w.out("    %s rings", e.Phone)
+	case !slices.ContainsFunc(w.events, rang): // the caller's own leg
+	case e.Kind == softphone.Answered:
+		w.out("    %s answers", e.Phone)
+	case e.Kind == softphone.Ended && e.End == softphone.Elsewhere:
+		w.out("    %s stops: another phone answered", e.Phone)
+	case e.Kind == softphone.Ended && e.End == softphone.Cancelled:
+		w.out("    %s stops: the caller gave up", e.Phone)
+	}
+}
+
+// tellLookup says what the running call's lookup came to.
+func (w *world) tellLookup() {
+	for _, c := range w.app.Live() {
+		if c.Caller != w.caller {
+			continue
+		}
+		for _, n := range c.Steps {
+			if n.Kind != "ring_to_api" || n.Exit == "" {
+				continue
+			}
+			reason, target := "", ""
+			if n.Reason != "" {
+				reason = " (" + n.Reason + ")"
+			}
+			if n.Target != nil {
+				target = " → " + n.Target.String()
+			}
+			w.out("    the lookup, %v ms: %s%s%s", inMillis(n.Dur), n.Exit, reason, target)
+			return
+		}
+	}
+}
+
+// watch forgets what the phones have seen so far: another caller calls.
+func (w *world) watch(caller phone.E164) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.events = nil
+	w.events, w.caller = nil, caller
 }
 
 // close ends everything, in reverse order, and removes the data.
