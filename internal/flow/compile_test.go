@@ -27,6 +27,7 @@ func TestCompileFaults(t *testing.T) {
 		{"cycle of two", "- {name: a, ring_to: {user: 1}}\n- {name: b, ring_to: {user: 1}, next: a}", "/steps/1/next", CodeCycle, "for ever"},
 		{"cycle behind the beginning", "- {name: z, hang_up: {}}\n- {name: a, ring_to: {user: 1}}\n- {name: b, ring_to: {user: 1}, next: a}", "/steps/2/next", CodeCycle, "for ever"},
 		{"next of hang_up", "- {name: a, ring_to: {user: 1}}\n- {hang_up: {}, next: a}", "/steps/1/next", document.CodeValue, "ends the call"},
+		{"10,000 steps", strings.Repeat("- hang_up: {}\n", 10_000), "/steps", CodeRange, "at most 200 steps"},
 		{"no steps", "", "/steps", CodeNoWayOut, "no steps"},
 		{"only a lookup", "- " + anAPI + "}", "/steps/0", CodeNoWayOut, "matched (whoever was found may be away), no_match, unknown_target, failed"},
 		{"matched alone does not serve", "- " + anAPI + ", otherwise: {user: 1}}", "/steps/0", CodeNoWayOut, "by matched (whoever was found may be away): "},
