@@ -331,7 +331,7 @@ func BenchmarkTrace(b *testing.B) {
 	o.Trace.Cut(2<<10, AnswersFull)
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := json.Marshal(o.Trace); err != nil {
+		if _, err := o.Trace.MarshalJSON(); err != nil {
 			b.Fatal(err)
 		}
 	}
