@@ -61,32 +61,39 @@ func (c *call) run() {
 		}
 	}()
 	c.open()
+	if c.route() {
+		c.talk()
+	}
+}
+
+// route asks the flow, and does what it says, until somebody has answered; true
+// then, else the call has ended. It is not part of run because a talking call
+// would keep its frame, and with it twice the stack.
+func (c *call) route() (answered bool) {
 	event := flow.Event{Kind: flow.Begin}
 	for {
 		action, err := c.decide(event)
 		switch {
 		case c.left != nil:
 			c.end(c.left.Cause, bridge.Caller)
-			return
+			return false
 		case c.ctx.Err() != nil:
 			c.end(phone.CauseDraining, bridge.System)
-			return
+			return false
 		case err != nil:
 			c.x.Logger.Error("flow failed", "call", c.facts.ID, "flow", c.state.At.Flow, "step", c.state.At.Step, "err", err)
 			c.end(phone.CauseFailed, bridge.System)
-			return
+			return false
 		}
 		event = flow.Event{Seq: action.Seq}
 		switch action.Kind {
 		case flow.Ring:
 			c.ring(action, &event)
 		case flow.Talk:
-			end := c.talk()
-			c.end(end.Cause, end.By)
-			return
+			return true
 		default:
 			c.end(action.Cause, bridge.System)
-			return
+			return false
 		}
 	}
 }

@@ -16,7 +16,14 @@ const shortAbandoned = 10 * time.Second
 
 // talk holds caller and callee together until one of them ends. A talking call
 // is this one goroutine, and keeps no more than its record needs.
-func (c *call) talk() bridge.End {
+func (c *call) talk() {
+	c.forgetDetails()
+	end := bridge.Talk(c.ctx, c.leg, c.callee)
+	c.end(end.Cause, end.By)
+}
+
+// forgetDetails drops what the record's writer has by now.
+func (c *call) forgetDetails() {
 	for i := range c.rec.Steps {
 		if c.rec.Steps[i].Detail != nil {
 			c.rec.Steps = append([]record.Note(nil), c.rec.Steps...) // what others see stays as it is
@@ -24,10 +31,9 @@ func (c *call) talk() bridge.End {
 		}
 	}
 	for i := range c.rec.Steps {
-		c.rec.Steps[i].Detail = nil // the record's writer has it
+		c.rec.Steps[i].Detail = nil
 	}
 	c.publish()
-	return bridge.Talk(c.ctx, c.leg, c.callee)
 }
 
 // end is the one way a call ends: every leg is hung up, everybody is given
