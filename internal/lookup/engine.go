@@ -44,7 +44,7 @@ const (
 // Engine asks. It may serve any number of calls at once. Make it with NewEngine.
 type Engine struct {
 	// Asked, if set before the first Run, hears how long each lookup took that
-	// sent something, retries included; not of tests. Host is as in the URL.
+	// tried to reach its host, retries included; not of tests. Host is as in the URL.
 	Asked func(host string, took time.Duration)
 
 	client *outbound.Client
@@ -79,7 +79,7 @@ func (e *Engine) Run(ctx context.Context, l *Lookup, r Request) Outcome {
 	if ok {
 		x.choose(ctx, body)
 	}
-	if e.Asked != nil && !r.Test {
+	if e.Asked != nil && !r.Test && len(x.trace.attempts) > 0 {
 		e.Asked(net.JoinHostPort(l.url.host, l.url.port), x.out.Dur)
 	}
 	return x.out

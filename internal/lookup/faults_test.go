@@ -392,6 +392,8 @@ func TestOverloaded(t *testing.T) {
 	})
 	l := mustCompile(t, Spec{URL: s.URL, Response: Response{Path: Paths{"a"}}, Timeout: Duration(10 * time.Second)}, Env{})
 	engine := NewEngine(newClient(t))
+	var asked atomic.Int32
+	engine.Asked = func(string, time.Duration) { asked.Add(1) }
 	done := make(chan Outcome, maxPerOrigin)
 	for range maxPerOrigin {
 		go func() { done <- engine.Run(t.Context(), l, testRequest(nil)) }()
@@ -405,6 +407,9 @@ func TestOverloaded(t *testing.T) {
 		if o := <-done; o.Exit != Matched {
 			t.Errorf("got %s %s", o.Exit, o.Reason)
 		}
+	}
+	if got := asked.Load(); got != maxPerOrigin {
+		t.Errorf("%d lookups were heard of, want the %d that asked", got, maxPerOrigin)
 	}
 }
 
