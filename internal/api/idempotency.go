@@ -138,6 +138,16 @@ func (o *once) end(now *given) {
 	o.forget(time.Time{}, 0)
 }
 
+// clear drops all answers: some may be about a person who is being erased.
+func (o *once) clear() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, g := range o.order {
+		delete(o.known, g.key)
+	}
+	o.order, o.bytes = nil, 0
+}
+
 // forget drops answers from before a time, and as many more as make room.
 func (o *once) forget(before time.Time, room int) {
 	n := 0

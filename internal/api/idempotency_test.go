@@ -42,6 +42,17 @@ func TestIdempotencyKey(t *testing.T) {
 			t.Errorf("%s: got %d %.200s, want %d with %s", tt.name, w.Code, w.Body, tt.status, tt.want)
 		}
 	}
+	export := func() *httptest.ResponseRecorder {
+		return r.do(access.APIWrite, "POST", "/api/privacy/export", `{"number":"+14155550123"}`, "Idempotency-Key", "p")
+	}
+	c := r.call(0, nil)
+	if w := export(); !strings.Contains(w.Body.String(), c.ID.String()) {
+		t.Fatalf("export: got %s", w.Body)
+	}
+	r.do(access.APIWrite, "POST", "/api/privacy/erase", `{"number":"+14155550123"}`, "Idempotency-Key", "e")
+	if w := export(); strings.Contains(w.Body.String(), c.ID.String()) {
+		t.Errorf("after erasing, the answer from before came back: %s", w.Body)
+	}
 	r.now = r.now.Add(24*time.Hour + time.Second)
 	if w := post(access.APIWrite, "a", `{"name":"CRM"}`); w.Code != 201 || w.Body.String() == first.Body.String() {
 		t.Errorf("after a day: got %d, want a new key", w.Code)
