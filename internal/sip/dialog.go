@@ -112,34 +112,38 @@ func routeSet(m interface{ GetHeaders(string) []sip.Header }, reversed bool) []s
 	return set
 }
 
-// nextHop is where requests of a dialog with a trunk go: to the first route, or
-// to the remote target (§12.2.1.1), as far as that is an address that can be
-// meant. Phones are behind NAT: theirs go where the dialog came from.
+// nextHop sends requests of a dialog with a trunk to where they are meant to go.
+// Phones are behind NAT: theirs go where the dialog came from.
 func (s *Server) nextHop(d *dialog) {
-	if d.flow.Reliable() {
-		return
+	if to, ok := hop(d); ok && !d.flow.Reliable() {
+		d.flow = d.flow.To(to)
 	}
+}
+
+// hop is the first route of a dialog, or its remote target (§12.2.1.1), as far as
+// that is an address that can be meant.
+func hop(d *dialog) (netip.AddrPort, bool) {
 	uri := d.target
 	if len(d.routes) > 0 {
 		uri = strings.Trim(d.routes[0], "<>")
 	}
 	var u sip.Uri
 	if err := sip.ParseUri(uri, &u); err != nil {
-		return
+		return netip.AddrPort{}, false
 	}
 	ip, err := netip.ParseAddr(strings.Trim(u.Host, "[]"))
 	if err != nil {
-		return
+		return netip.AddrPort{}, false
 	}
 	from := d.flow.Remote.Addr()
 	if ip.IsUnspecified() || ip.IsMulticast() || ip.Is4() != from.Is4() || ip.IsPrivate() && !from.IsPrivate() || ip.IsLoopback() && !from.IsLoopback() {
-		return
+		return netip.AddrPort{}, false
 	}
 	port := u.Port
 	if port == 0 {
 		port = 5060
 	}
-	d.flow = d.flow.To(netip.AddrPortFrom(ip, uint16(port)))
+	return netip.AddrPortFrom(ip, uint16(port)), true
 }
 
 // stored is the dialog as a record keeps it.

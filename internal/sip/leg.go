@@ -1,6 +1,7 @@
 package sip
 
 import (
+	"context"
 	"net/netip"
 	"strconv"
 	"sync"
@@ -143,14 +144,31 @@ func (l *leg) sendBye(d *dialog, cause phone.Cause, done func()) {
 	s := l.c.s
 	req := s.request(d, "BYE")
 	req.Headers = []stack.Header{{Name: "Reason", Value: reason(cause)}}
-	_, err := s.stack.Send(d.flow, req, l.owner(), func(res *sip.Response, err error) {
+	on := func(res *sip.Response, err error) {
 		if err != nil || res.StatusCode >= 200 {
 			done()
 		}
-	})
-	if err != nil {
-		done()
 	}
+	if _, err := s.stack.Send(d.flow, req, l.owner(), on); err == nil {
+		return
+	}
+	to, ok := hop(d)
+	transport := d.flow.Transport
+	if !ok || !d.flow.Reliable() || l.trunk == "" && to.Addr() != l.source || !s.alive() {
+		done()
+		return
+	}
+	s.work.Go(func() { // the connection is gone: the party may be reached by a new one (§18.1.1)
+		ctx, cancel := context.WithTimeout(context.Background(), resolveWithin)
+		defer cancel()
+		flow, err := s.stack.Connect(ctx, transport, to)
+		if err == nil {
+			_, err = s.stack.Send(flow, req, l.owner(), on)
+		}
+		if err != nil {
+			done()
+		}
+	})
 }
 
 // release lets go of the exemption of the peer's address.

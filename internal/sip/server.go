@@ -191,6 +191,13 @@ func (s *Server) hangUpAll() {
 	}
 }
 
+// alive says that Close was not called yet, so that work may be begun.
+func (s *Server) alive() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closed
+}
+
 // living are the calls that have a leg which has not ended.
 func (s *Server) living() []*call {
 	s.mu.Lock()

@@ -173,6 +173,43 @@ func TestPhoneOnTCP(t *testing.T) {
 	})
 }
 
+// A party that has lost its connection is told of the end on a new one.
+func TestByeAfterLostConnection(t *testing.T) {
+	var w *world
+	run(t, simnet.Options{}, func(o *sip.Options) {
+		o.Connect = func(_ context.Context, to netip.AddrPort) (net.Conn, error) {
+			return w.net.Dial("192.0.2.10:0", to.String())
+		}
+	}, func(world *world) {
+		w = world
+		carrier := w.carrier()
+		defer carrier.Close()
+		conn, err := w.net.Dial("192.0.2.20:40000", serverAddr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alice := phonetest.NewPhone(t, &streamConn{Conn: conn}, netip.MustParseAddrPort(serverAddr))
+		register(t, alice, "alice", "alice", password, "SHA-256", 3600, 200)
+		_, toTag := setUp(w, carrier, alice, "c1", 0)
+		alice.Close()
+		time.Sleep(time.Second)
+		l := w.net.ListenStream("192.0.2.20:40000")
+		defer func() { _ = l.Close() }()
+		follow(carrier, "BYE", "c1", toTag, 2, "", "")
+		carrier.Response(200)
+		if conn, err = l.Accept(); err != nil {
+			t.Fatal(err)
+		}
+		alice = phonetest.NewPhone(t, &streamConn{Conn: conn}, netip.MustParseAddrPort(serverAddr))
+		defer alice.Close()
+		bye := alice.Request("BYE")
+		if got := bye.Recipient.String(); got != "sip:192.0.2.20:40000" {
+			t.Errorf("BYE to %s", got)
+		}
+		alice.Reply(bye, 200, "", "")
+	})
+}
+
 // streamConn lets a phone of packets talk over a stream: each message is read
 // whole, since each is written whole.
 type streamConn struct{ net.Conn }
