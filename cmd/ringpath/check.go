@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ringpath/ringpath/internal/app"
+	"github.com/ringpath/ringpath/internal/config"
 	"github.com/ringpath/ringpath/internal/directory"
 	"github.com/ringpath/ringpath/internal/document"
 )
@@ -76,6 +77,13 @@ func (d *documentFlags) check(path string) (document.Faults, error) {
 	if more.Fatal() {
 		return faults, nil
 	}
-	_, more = doc.Check(app.DirectoryOptions(settings))
+	if faults.Fatal() {
+		settings = config.Default() // what it says cannot be used to check the document by
+	}
+	o, err := app.DirectoryOptions(settings)
+	if err != nil {
+		return faults, err
+	}
+	_, more = doc.Check(o)
 	return append(faults, more...), nil
 }

@@ -107,7 +107,10 @@ func (a *App) openStore(ctx context.Context) error {
 		return err
 	}
 	a.onClose(db.Close)
-	o := DirectoryOptions(a.settings)
+	o, err := DirectoryOptions(a.settings)
+	if err != nil {
+		return err
+	}
 	o.Logger = a.log
 	if a.Directory, err = directory.Open(ctx, db, box, o); err != nil {
 		return err
@@ -139,27 +142,20 @@ func (a *App) openStore(ctx context.Context) error {
 	return nil
 }
 
-// DirectoryOptions are the settings that directory documents are checked by.
-func DirectoryOptions(s config.Settings) directory.Options {
-	return directory.Options{
-		PassHeaders: s.SIP.PassHeaders,
-		AllowsPlain: func(host, port string) bool { return allows(s.Lookup.Allow, host, port) },
+// DirectoryOptions are the settings that directory documents are checked by. It
+// fails only when lookup.allow cannot be read.
+func DirectoryOptions(s config.Settings) (directory.Options, error) {
+	// A client of its own, which asks nobody: it knows what the settings allow.
+	client, err := outbound.New(outbound.Options{Allow: s.Lookup.Allow})
+	if err != nil {
+		return directory.Options{}, err
 	}
-}
-
-// allows says that lookup.allow lets lookups reach host:port, so that a
-// credential may go there without TLS.
-func allows(allow []string, host, port string) bool {
-	ip, notIP := netip.ParseAddr(host)
-	for _, entry := range allow {
-		if entry == net.JoinHostPort(host, port) || entry == host {
-			return true
-		}
-		if p, err := netip.ParsePrefix(entry); err == nil && notIP == nil && p.Contains(ip) {
-			return true
+	if s.HTTP.PublicURL != "" {
+		if err := client.SetOwn(nil, nil, s.HTTP.PublicURL); err != nil {
+			return directory.Options{}, err
 		}
 	}
-	return false
+	return directory.Options{PassHeaders: s.SIP.PassHeaders, AllowsPlain: client.AllowsPlain}, nil
 }
 
 // background runs f until the app closes, before anything opened earlier does.
