@@ -41,7 +41,9 @@ func TestTracesOfCalls(t *testing.T) {
 		{"erased", erased, access.APIWrite, 0, false},
 	} {
 		w := r.do(tt.scope, "GET", "/api/calls/"+tt.call.ID.String()+"/trace", "")
-		var got struct{ Traces []struct{ Trace json.RawMessage } }
+		var got struct {
+			Traces []struct{ Trace json.RawMessage }
+		}
 		must(t, json.Unmarshal(w.Body.Bytes(), &got))
 		if w.Code != 200 || got.Traces == nil || len(got.Traces) != tt.traces || strings.Contains(w.Body.String(), "vip") != tt.answer || strings.Contains(w.Body.String(), "Eve") != tt.answer {
 			t.Errorf("%s: got %d %s, want %d traces, answers %v", tt.name, w.Code, w.Body, tt.traces, tt.answer)
