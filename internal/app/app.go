@@ -273,9 +273,13 @@ func (a *App) openSIP(context.Context) error {
 	}
 	a.sip = server
 	close(opened)
-	a.onClose(server.Close)
+	a.onClose(func() error { return within(lastWords, server.Shutdown) })
 	return nil
 }
+
+// lastWords is how long the program waits, when it ends, for the other parties to
+// answer its BYEs: three repetitions.
+const lastWords = 5 * time.Second
 
 // handler holds calls back that come while the SIP server is still being opened.
 type handler struct {

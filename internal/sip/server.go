@@ -156,12 +156,12 @@ func (s *Server) Idle() bool {
 }
 
 // Shutdown ends all calls and waits, until ctx ends, for the other parties to
-// acknowledge that; then it closes.
+// have heard of it; then it closes.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.hangUpAll()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for !s.Idle() && ctx.Err() == nil {
+	for s.stack.Pending() > 0 && ctx.Err() == nil {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

@@ -1,6 +1,7 @@
 package sip_test
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -388,6 +389,37 @@ func TestCloseWhileRinging(t *testing.T) {
 		}
 		alice.Request("CANCEL")
 		carrier.Response(503)
+	})
+}
+
+// Shutting down repeats a BYE that was lost, and waits for nothing else.
+func TestShutdown(t *testing.T) {
+	run(t, simnet.Options{}, nil, func(w *world) {
+		carrier, alice := w.carrier(), w.phone("alice", "192.0.2.20:5060")
+		defer carrier.Close()
+		defer alice.Close()
+		setUp(w, carrier, alice, "c1", 0)
+		time.Sleep(time.Second)
+		lost := false
+		w.net.Drop(func(p simnet.Packet) bool {
+			first := !lost && strings.HasPrefix(string(p.Data), "BYE ") && p.To.String() == alice.Addr()
+			lost = lost || first
+			return first
+		})
+		start, took := time.Now(), make(chan time.Duration, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(w.t.Context(), 5*time.Second)
+			defer cancel()
+			if err := w.server.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+			took <- time.Since(start)
+		}()
+		carrier.Reply(carrier.Request("BYE"), 200, "", "")
+		alice.Reply(alice.Request("BYE"), 200, "", "")
+		if got := <-took; got < 500*time.Millisecond || got > 600*time.Millisecond {
+			t.Errorf("took %v, want the repetition's 500ms", got)
+		}
 	})
 }
 

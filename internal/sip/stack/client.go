@@ -263,6 +263,13 @@ func (t *Client) clear() {
 	t.ack, t.on = nil, nil
 }
 
+// waits says that there is no final response yet.
+func (t *Client) waits() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state <= clientProceeding
+}
+
 // drop ends the transaction without telling anybody.
 func (t *Client) drop() {
 	t.mu.Lock()

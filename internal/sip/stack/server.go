@@ -297,6 +297,13 @@ func (t *Server) clear() {
 	stop(t.end)
 }
 
+// waits says that the ACK of a final response has not come.
+func (t *Server) waits() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.invite && t.last != nil && (t.state == accepted || t.state == completed)
+}
+
 // drop ends the transaction without telling anybody.
 func (t *Server) drop() {
 	t.mu.Lock()

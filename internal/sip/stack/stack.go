@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -151,6 +153,25 @@ func (s *Stack) Transactions() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.servers) + len(s.clients)
+}
+
+// Pending is how many transactions wait for the other party: for an answer, or
+// for the ACK of ours.
+func (s *Stack) Pending() (n int) {
+	s.mu.Lock()
+	servers, clients := slices.Collect(maps.Values(s.servers)), slices.Collect(maps.Values(s.clients))
+	s.mu.Unlock()
+	for _, t := range servers {
+		if t.waits() {
+			n++
+		}
+	}
+	for _, t := range clients {
+		if t.waits() {
+			n++
+		}
+	}
+	return n
 }
 
 // Addrs are the addresses listened on.
