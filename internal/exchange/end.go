@@ -2,6 +2,7 @@ package exchange
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/ringpath/ringpath/internal/bridge"
@@ -88,6 +89,10 @@ func (c *call) close(now time.Time, why phone.Cause, by bridge.Side) {
 	r.Status, r.EndedAt, r.Cause, r.EndedBy = record.Done, now, why, string(by)
 	if r.AnsweredAt.IsZero() {
 		r.Missed = missed(by, c.firstRung, now)
+	}
+	if i := c.answeredOffer(); i >= 0 && r.Offers[i].EndedAt.IsZero() {
+		r.Offers = slices.Clone(r.Offers) // what others see stays as it is
+		r.Offers[i].EndedAt = now
 	}
 	c.publish()
 	c.x.Records.Ended(*r)

@@ -239,6 +239,8 @@ func TestAnswered(t *testing.T) {
 				check(t, "answered after", r.AnsweredAt.Sub(r.StartedAt), 3*sec)
 				check(t, "lasted", r.EndedAt.Sub(r.StartedAt), 10*sec)
 				check(t, "user", r.User, ann)
+				check(t, "offer's status", r.Offers[0].Status, 200)
+				check(t, "offer lasted", r.Offers[0].EndedAt.Sub(r.Offers[0].At), 10*sec)
 				if rings := in.Rings(); len(rings) != 1 || rings[0].Sub(start) != 100*ms {
 					t.Errorf("180 at %v, want once, when the phone rang", rings)
 				}

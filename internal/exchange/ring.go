@@ -46,7 +46,7 @@ func (c *call) ring(a flow.Action, event *flow.Event) {
 		event.By = target(res.By)
 		if !c.join(res.Leg, event.By) {
 			event.Outcome, event.By = flow.Failed, phone.Target{}
-			c.rec.Offers[c.lastAnswered()].Result = string(ring.Failed)
+			c.rec.Offers[c.answeredOffer()].Result = string(ring.Failed)
 			ticket.Close()
 		}
 	}
@@ -134,7 +134,7 @@ func (c *call) noteOffers(step string, attempts []ring.Attempt) {
 	}
 }
 
-func (c *call) lastAnswered() int {
+func (c *call) answeredOffer() int {
 	return slices.IndexFunc(c.rec.Offers, func(o record.Offer) bool { return o.Result == string(ring.Answered) })
 }
 

@@ -289,7 +289,7 @@ func (r *runner) end(o Outcome, winner *branch) Result {
 	switch o {
 	case Answered:
 		as, cause = Elsewhere, phone.CauseElsewhere
-		winner.won, winner.over, winner.Result = true, true, Answered
+		winner.won, winner.over, winner.Result, winner.Status = true, true, Answered, 200
 		res.Leg, res.By = winner.leg, winner.Party
 		if winner.Party.User != 0 {
 			r.Presence.Talk(winner.Party.User)
