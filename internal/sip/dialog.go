@@ -22,7 +22,7 @@ type dialog struct {
 	target              string   // remote target URI
 	routes              []string // route set, in the order of our requests
 	cseq                uint32   // last one we used
-	remoteCSeq          uint32   // last one that they used
+	remoteCSeq          uint64   // the least that they may use next
 	flow                stack.Flow
 }
 

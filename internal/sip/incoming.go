@@ -64,7 +64,7 @@ func (s *Server) begin(in *stack.Incoming, who sender, facts phone.CallFacts, ta
 	l.d = dialog{
 		callID: req.CallID().Value(), localTag: stack.NewTag(), remoteTag: tagOf(req.From().Params),
 		local: nameAddr(&req.To().Address), remote: nameAddr(&req.From().Address),
-		target: target, routes: routeSet(req, false), remoteCSeq: req.CSeq().SeqNo, flow: in.Flow,
+		target: target, routes: routeSet(req, false), remoteCSeq: uint64(req.CSeq().SeqNo) + 1, flow: in.Flow,
 	}
 	if l.trunk != "" {
 		s.nextHop(&l.d)

@@ -63,11 +63,11 @@ func (s *Server) inDialog(in *stack.Incoming, tag string) {
 	req := in.Request
 	l.c.mu.Lock()
 	defer l.c.mu.Unlock()
-	if req.CSeq().SeqNo <= l.d.remoteCSeq { // out of order (§12.2.2); repetitions do not get here
+	if uint64(req.CSeq().SeqNo) < l.d.remoteCSeq { // out of order (§12.2.2); repetitions do not get here
 		s.refuse(in, 500)
 		return
 	}
-	l.d.remoteCSeq = req.CSeq().SeqNo
+	l.d.remoteCSeq = uint64(req.CSeq().SeqNo) + 1
 	if l.trunk == "" && in.Flow.Remote.Addr() == l.source {
 		l.d.flow = in.Flow // its NAT may have given it another port
 	}
