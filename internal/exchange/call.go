@@ -130,13 +130,18 @@ func (c *call) publish() {
 
 // decide asks the flow what to do next.
 func (c *call) decide(e flow.Event) (action flow.Action, err error) {
-	c.serve(nil, func(ctx context.Context) {
+	ask := func(ctx context.Context) {
 		var res flow.Result
 		if res, err = c.machine.Next(ctx, c.state, e); err == nil {
 			c.state, action = res.State, res.Do
 			c.rec.Steps = append(c.rec.Steps, res.Notes...)
 		}
-	})
+	}
+	if e.Outcome == flow.Answered {
+		ask(c.ctx) // no lookup follows an answer, so that there is nothing to wait for
+	} else {
+		c.serve(nil, ask)
+	}
 	if len(c.rec.Steps) > len(c.public.Load().Steps) {
 		c.publish()
 	}

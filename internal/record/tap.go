@@ -1,7 +1,6 @@
 package record
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -62,7 +61,7 @@ func newTap(emit func([]Message)) *tap {
 	return &tap{emit: emit, calls: map[phone.CallID]*tapped{}}
 }
 
-// message takes one message of a call and copies its bytes if it needs them.
+// message takes one message of a call, and its bytes with it.
 func (t *tap) message(m Message) {
 	now := time.Now()
 	if m.At.IsZero() {
@@ -82,7 +81,6 @@ func (t *tap) message(m Message) {
 	}
 	c.seq++
 	m.Seq = c.seq
-	m.Raw = slices.Clone(m.Raw)
 	c.bytes += len(m.Raw)
 	if hold {
 		c.held = append(c.held, m)

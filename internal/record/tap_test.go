@@ -189,9 +189,7 @@ func TestWriterTaps(t *testing.T) {
 		}
 		c := call(1, Initial)
 		c.Number = 7
-		raw := []byte("INVITE")
-		w.Message(Message{Call: c.ID, Raw: raw})
-		copy(raw, "XXXXXX")
+		w.Message(Message{Call: c.ID, Raw: []byte("INVITE")})
 		w.Opened(c)
 		stored(0, "before the answer")
 		c = call(1, Answered)

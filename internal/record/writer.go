@@ -124,7 +124,7 @@ func (w *Writer) Dialog(d Dialog) {
 func (w *Writer) DialogClosed(leg phone.LegID) { w.add(Entry{Closed: leg}) }
 
 // Message takes a SIP message of a call as it passes, the first before Opened
-// perhaps; m.Raw is copied. It is held in memory until the call is answered or
+// perhaps; m.Raw is the Writer's from then on. It is held in memory until the call is answered or
 // fails, and then stored or forgotten by the rules of spec privacy.md.
 func (w *Writer) Message(m Message) {
 	if w.opts.Keep().SIP <= 0 {
