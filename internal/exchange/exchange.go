@@ -61,14 +61,23 @@ func New(o Options) *Exchange {
 // Serve carries one call from its INVITE to its record, and returns when
 // nothing of it is left.
 func (x *Exchange) Serve(leg phone.IncomingLeg) {
-	c := newCall(x, leg)
-	if why := x.admit(c); why != "" {
-		leg.Hangup(why)
-		drain(leg)
+	c, ok := x.begin(leg)
+	if !ok {
 		return
 	}
 	defer x.dismiss(c)
 	c.run()
+}
+
+// begin makes a call of a leg, or refuses it.
+func (x *Exchange) begin(leg phone.IncomingLeg) (*call, bool) {
+	c := newCall(x, leg)
+	if why := x.admit(c); why != "" {
+		leg.Hangup(why)
+		drain(leg)
+		return nil, false
+	}
+	return c, true
 }
 
 // admit puts the call among the running ones, or says why not.
