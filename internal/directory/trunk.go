@@ -44,6 +44,9 @@ func (b *builder) trunk(f trunkForm) {
 	for i, text := range f.Networks {
 		b.network(&t, document.Join("/networks", i), text, at)
 	}
+	if len(f.Hosts) > 1 {
+		b.fault("/hosts/1", document.CodeNotYet, "a second host, for when the first does not answer, is not in this version: write one")
+	}
 	for i, host := range f.Hosts {
 		if !isHost(host, false) {
 			b.fault(document.Join("/hosts", i), document.CodeValue, "%q is no host: write a name or address, with :port where it is not the usual one", host)

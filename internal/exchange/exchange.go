@@ -139,10 +139,14 @@ func (x *Exchange) Draining() bool {
 	return x.draining
 }
 
+// hangUpGrace is how long Drain waits for calls that it hung up: a phone that has
+// fallen silent would keep it for 32 s (RFC 3261 Timer F).
+const hangUpGrace = 5 * time.Second
+
 // Drain refuses new calls and waits until the running ones have ended by
-// themselves. When ctx is done first, it hangs up the rest and waits for them to
-// be gone, which takes 32 s at most (RFC 3261 Timer F). It says how many it had
-// to hang up.
+// themselves. When ctx is done first, it hangs up the rest and gives them
+// hangUpGrace. It says how many it had to hang up; closing the network ends what
+// is left of them.
 func (x *Exchange) Drain(ctx context.Context) (hungUp int) {
 	x.mu.Lock()
 	x.draining = true
@@ -159,7 +163,12 @@ func (x *Exchange) Drain(ctx context.Context) (hungUp int) {
 		c.stop()
 	}
 	x.mu.Unlock()
-	<-x.idle
+	timer := time.NewTimer(hangUpGrace)
+	defer timer.Stop()
+	select {
+	case <-x.idle:
+	case <-timer.C:
+	}
 	return hungUp
 }
 

@@ -79,6 +79,7 @@ func (s *Server) begin(in *stack.Incoming, who sender, facts phone.CallFacts, ta
 		return
 	}
 	s.guard.hold(l.source)
+	l.holdHop()
 	l.listen()
 	l.tx = in.Begin(l.owner())
 	l.tx.OnCancel(l.cancelled)

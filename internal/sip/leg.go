@@ -50,6 +50,7 @@ type leg struct {
 	side   media.Side
 	trunk  string           // by which it came or went; empty: a phone
 	source netip.Addr       // of the party's signalling, as we see it
+	hop    netip.Addr       // where the dialog's requests go, if that is elsewhere
 	events chan phone.Event // sent by this leg alone, closed after LegEnded; room for all but repeated LegUpdated
 
 	stage  stage
@@ -171,8 +172,22 @@ func (l *leg) sendBye(d *dialog, cause phone.Cause, done func()) {
 	})
 }
 
-// release lets go of the exemption of the peer's address.
-func (l *leg) release() { l.c.s.guard.release(l.source) }
+// holdHop exempts the address that the dialog's requests go to, where that is
+// not the source: the answers come from there.
+func (l *leg) holdHop() {
+	if a := l.d.flow.Remote.Addr(); a != l.source {
+		l.hop = a
+		l.c.s.guard.hold(a)
+	}
+}
+
+// release lets go of the exemption of the peer's addresses.
+func (l *leg) release() {
+	l.c.s.guard.release(l.source)
+	if l.hop.IsValid() {
+		l.c.s.guard.release(l.hop)
+	}
+}
 
 // hangUp ends every leg of the call.
 func (c *call) hangUp(cause phone.Cause) {

@@ -79,10 +79,21 @@ func (c *call) phonePort() (int, error) {
 			return 0, err
 		}
 		c.session = session
-	} else if len(c.outs) == 0 {
+	} else if !c.ringing() {
 		c.session.NewPhones()
 	}
 	return c.session.Port(media.PhoneSide)
+}
+
+// ringing says that somebody is being rung, or has answered: not one who was told
+// to stop and has not said that they did.
+func (c *call) ringing() bool {
+	for o := range c.outs {
+		if o.hungup == "" {
+			return true
+		}
+	}
+	return false
 }
 
 // ringContact sends the INVITE to where the phone registered from.
@@ -258,6 +269,7 @@ func (o *outLeg) accepted(res *sip.Response) {
 		return
 	}
 	o.d = o.established(res, tag)
+	o.holdHop()
 	o.ack(&o.d, tag)
 	if o.hungup != "" || o.stage == ended { // the answer crossed the CANCEL (§9.1)
 		cause := cmp.Or(o.hungup, phone.CauseElsewhere)
