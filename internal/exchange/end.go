@@ -46,7 +46,7 @@ func (c *call) end(why phone.Cause, by bridge.Side) {
 	}
 	c.noteEnd(by)
 	if c.callee != nil {
-		c.hangup(c.callee, why)
+		c.callee.Hangup(why)
 	}
 	for _, t := range c.tickets {
 		t.Close()
@@ -56,6 +56,9 @@ func (c *call) end(why phone.Cause, by bridge.Side) {
 	c.leg.Hangup(why)
 	if c.left == nil {
 		drain(c.leg)
+	}
+	if c.callee != nil {
+		drain(c.callee)
 	}
 	c.ends.Wait()
 	for _, leg := range []phone.Leg{c.leg, c.callee} {
