@@ -23,7 +23,9 @@ const (
 	nextRing  = 60 * time.Second // 180 again, so that no proxy gives up (RFC 3261 §13.3.1.1)
 )
 
-// call is one running call. Its goroutine owns everything in it but public.
+// call is one running call. Its goroutine owns everything in it but public and
+// rangAt; while it is being routed, that goroutine has only left, and route has
+// the rest.
 type call struct {
 	x         *Exchange
 	leg       phone.IncomingLeg
@@ -35,10 +37,10 @@ type call struct {
 	public    atomic.Pointer[record.Call] // rec as others may see it
 	ctx       context.Context             // cancelled: hang up (Exchange.Drain)
 	stop      context.CancelFunc
-	ringAt    time.Time           // when the caller is told (again) that it rings
-	left      *phone.Event        // how the caller left
-	callee    phone.Leg           // who answered
-	outgoing  []phone.Destination // outside numbers that hold a place on their trunk
+	rangAt    atomic.Pointer[time.Time] // when the caller was last told that it rings; nil: not yet
+	left      *phone.Event              // how the caller left
+	callee    phone.Leg                 // who answered
+	outgoing  []phone.Destination       // outside numbers that hold a place on their trunk
 	tickets   []*presence.Ticket
 	ends      sync.WaitGroup // legs that lost and are being ended
 	firstRung time.Time      // the first INVITE to a phone
@@ -47,7 +49,6 @@ type call struct {
 func newCall(x *Exchange, leg phone.IncomingLeg) *call {
 	c := &call{x: x, leg: leg, facts: leg.Facts(), snapshot: x.Directory()}
 	c.ctx, c.stop = context.WithCancel(context.Background())
-	c.ringAt = c.facts.StartedAt.Add(firstRing)
 	return c
 }
 
@@ -61,41 +62,41 @@ func (c *call) run() {
 		}
 	}()
 	c.open()
-	if c.route() {
+	cause := c.serve(c.route)
+	switch {
+	case c.left != nil:
+		c.end(c.left.Cause, bridge.Caller)
+	case c.ctx.Err() != nil:
+		c.end(phone.CauseDraining, bridge.System)
+	case cause != "":
+		c.end(cause, bridge.System)
+	default:
 		c.talk()
 	}
 }
 
-// route asks the flow, and does what it says, until somebody has answered; true
-// then, else the call has ended. It is not part of run because a talking call
-// would keep its frame, and with it twice the stack.
-func (c *call) route() (answered bool) {
+// route asks the flow, and does what it says, until somebody has answered (the
+// cause is empty then) or the flow ends the call. When ctx ends, what it returns
+// is of no account.
+func (c *call) route(ctx context.Context) phone.Cause {
 	event := flow.Event{Kind: flow.Begin}
-	for {
-		action, err := c.decide(event)
-		switch {
-		case c.left != nil:
-			c.end(c.left.Cause, bridge.Caller)
-			return false
-		case c.ctx.Err() != nil:
-			c.end(phone.CauseDraining, bridge.System)
-			return false
-		case err != nil:
+	for ctx.Err() == nil {
+		action, err := c.decide(ctx, event)
+		if err != nil {
 			c.x.Logger.Error("flow failed", "call", c.facts.ID, "flow", c.state.At.Flow, "step", c.state.At.Step, "err", err)
-			c.end(phone.CauseFailed, bridge.System)
-			return false
+			return phone.CauseFailed
 		}
 		event = flow.Event{Seq: action.Seq}
 		switch action.Kind {
 		case flow.Ring:
-			c.ring(action, &event)
+			c.ring(ctx, action, &event)
 		case flow.Talk:
-			return true
+			return ""
 		default:
-			c.end(action.Cause, bridge.System)
-			return false
+			return action.Cause
 		}
 	}
+	return phone.CauseCancelled
 }
 
 // open begins the record.
@@ -128,43 +129,33 @@ func (c *call) publish() {
 	c.public.Store(&r)
 }
 
-// decide asks the flow what to do next.
-func (c *call) decide(e flow.Event) (action flow.Action, err error) {
-	ask := func(ctx context.Context) {
-		var res flow.Result
-		if res, err = c.machine.Next(ctx, c.state, e); err == nil {
-			c.state, action = res.State, res.Do
-			c.rec.Steps = append(c.rec.Steps, res.Notes...)
-		}
+// decide asks the flow what to do next. It may take as long as a lookup.
+func (c *call) decide(ctx context.Context, e flow.Event) (flow.Action, error) {
+	res, err := c.machine.Next(ctx, c.state, e)
+	if err != nil {
+		return flow.Action{}, err
 	}
-	if e.Outcome == flow.Answered {
-		ask(c.ctx) // no lookup follows an answer, so that there is nothing to wait for
-	} else {
-		c.serve(nil, ask)
-	}
-	if len(c.rec.Steps) > len(c.public.Load().Steps) {
+	c.state = res.State
+	if len(res.Notes) > 0 {
+		c.rec.Steps = append(c.rec.Steps, res.Notes...)
 		c.publish()
 	}
-	return action, err
+	return res.Do, nil
 }
 
-// serve runs a phase's work in a goroutine of its own and serves the caller
+// serve has the call routed in a goroutine of its own and serves the caller
 // meanwhile: ringing is repeated, and when the caller leaves or the program
-// stops, the work's context is cancelled. A value on rings says that a phone
-// rings. It returns when the work has; when the caller has left already, no
-// work is begun.
-func (c *call) serve(rings <-chan struct{}, work func(context.Context)) {
-	if c.left != nil {
-		return
-	}
+// stops, the work's context is cancelled. It returns when the work has. The
+// stack that routing needs is gone then: a talking call has none of it.
+func (c *call) serve(route func(context.Context) phone.Cause) (cause phone.Cause) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
 	done := make(chan any, 1)
 	go func() {
 		defer func() { done <- recover() }()
-		work(ctx)
+		cause = route(ctx)
 	}()
-	timer := time.NewTimer(time.Until(c.ringAt))
+	timer := time.NewTimer(time.Until(c.facts.StartedAt.Add(firstRing)))
 	defer timer.Stop()
 	events := c.leg.Events()
 	for {
@@ -173,12 +164,12 @@ func (c *call) serve(rings <-chan struct{}, work func(context.Context)) {
 			if panicked != nil {
 				panic(fmt.Sprint(panicked)) // in the call's goroutine, which recovers
 			}
-			return
-		case <-rings:
-			rings = nil // every further phone of the step says nothing new
-			c.ringCaller()
-			timer.Reset(nextRing)
+			return cause
 		case <-timer.C:
+			if wait := c.untilRing(); wait > 0 {
+				timer.Reset(wait)
+				continue
+			}
 			c.ringCaller()
 			timer.Reset(nextRing)
 		case e, open := <-events:
@@ -196,7 +187,16 @@ func (c *call) serve(rings <-chan struct{}, work func(context.Context)) {
 // ringCaller tells the caller that it rings.
 func (c *call) ringCaller() {
 	c.leg.Ring()
-	c.ringAt = time.Now().Add(nextRing)
+	now := time.Now()
+	c.rangAt.Store(&now)
+}
+
+// untilRing is how long it is until the caller is to be told again that it rings.
+func (c *call) untilRing() time.Duration {
+	if at := c.rangAt.Load(); at != nil {
+		return time.Until(at.Add(nextRing))
+	}
+	return 0
 }
 
 // join connects the caller with whoever answered. False: it could not be done,

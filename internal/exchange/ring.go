@@ -22,23 +22,22 @@ const (
 )
 
 // ring carries out a ringing step and says in event how it went.
-func (c *call) ring(a flow.Action, event *flow.Event) {
+func (c *call) ring(ctx context.Context, a flow.Action, event *flow.Event) {
 	event.Kind = flow.RingDone
 	ticket := c.x.Presence.Enter(c.facts.ID, c.priority(), c.facts.StartedAt)
 	c.tickets = append(c.tickets, ticket)
-	rings := make(chan struct{}, 1)
+	told := false
 	req := ring.Request{
 		Parties: c.parties(a), Settings: a.Settings, Latest: c.latest(),
 		Presence: ticket, Dialer: &dialer{call: c, display: c.display(a)}, Ends: &c.ends,
 		Ringing: func() {
-			select {
-			case rings <- struct{}{}:
-			default:
+			if !told { // every further phone of the step says nothing new
+				told = true
+				c.ringCaller()
 			}
 		},
 	}
-	var res ring.Result
-	c.serve(rings, func(ctx context.Context) { res = ring.Run(ctx, req) })
+	res := ring.Run(ctx, req)
 	c.noteOffers(a.Step, res.Offers)
 	c.releaseTrunks(res.By.External)
 	event.Outcome, event.Declined = flow.Outcome(res.Outcome), res.Declined
