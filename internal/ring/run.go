@@ -95,6 +95,9 @@ type runner struct {
 	branches []*branch
 	declined []phone.UserID
 	events   chan branchEvent // sent by each branch's reader until the leg has answered or ended
+	// alone is the one branch there is, which run reads itself: most calls ring one
+	// phone, and need no reader. Nil when there were more, or it is over.
+	alone *branch
 }
 
 // branch is one INVITE.
@@ -130,7 +133,23 @@ func (r *runner) run(ctx context.Context) Result {
 		case Done:
 			return r.end(d.Outcome, nil)
 		}
+		var direct <-chan phone.Event
+		if r.alone != nil {
+			direct = r.alone.leg.Events()
+		}
 		select {
+		case e, open := <-direct:
+			b := r.alone
+			if !open {
+				e = phone.Event{Kind: phone.LegEnded, Cause: phone.CauseLost}
+			}
+			if e.Kind == phone.LegEnded {
+				r.alone = nil
+				close(b.gone)
+			}
+			if r.happened(branchEvent{b, e}) {
+				return r.end(Answered, b)
+			}
 		case e := <-r.events:
 			if r.happened(e) {
 				return r.end(Answered, e.branch)
@@ -182,10 +201,28 @@ func (r *runner) offer(ctx context.Context, p Party) {
 			continue
 		}
 		open = true
-		r.Ends.Go(func() { r.read(b) })
+		r.listen(b)
 	}
 	if !open {
 		r.partyEnded(p, Failed)
+	}
+}
+
+// listen has a branch's events come to run.
+func (r *runner) listen(b *branch) {
+	if len(r.branches) == 1 {
+		r.alone = b
+		return
+	}
+	r.leave()
+	r.Ends.Go(func() { r.read(b) })
+}
+
+// leave gives the branch that run read itself a reader, like any other's.
+func (r *runner) leave() {
+	if b := r.alone; b != nil {
+		r.alone = nil
+		r.Ends.Go(func() { r.read(b) })
 	}
 }
 
@@ -247,6 +284,7 @@ func (r *runner) branchEnded(b *branch) {
 func (r *runner) hangup(p Party, as Outcome, cause phone.Cause) {
 	for _, b := range r.branches {
 		if b.Party == p && !b.over {
+			r.leave() // whoever is hung up is read out in the background
 			b.close(as, 0)
 			b.leg.Hangup(cause)
 		}
