@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -269,8 +270,19 @@ func (s *scene) register(ctx context.Context) error {
 	return nil
 }
 
-// recorded is how many calls the server has on record.
+// recorded is how many calls the server has on record, once it has none going on:
+// a busy server ends the last ones a moment after SIPp has.
 func (s *scene) recorded(ctx context.Context) (int, error) {
+	for range 50 {
+		metrics, err := s.get(ctx, "/metrics")
+		if err != nil {
+			return 0, err
+		}
+		if bytes.Contains(metrics, []byte("\nringpath_active_calls 0\n")) {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
 	body, err := s.get(ctx, "/api/calls?state=ended&limit=1")
 	if err != nil {
 		return 0, err
