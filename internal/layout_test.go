@@ -96,7 +96,7 @@ func TestLayers(t *testing.T) {
 		from := f.pkg
 		layer, ok := layerOf(from)
 		if !ok {
-			t.Errorf("%s: package %s has no row in the table of internal/layout_test.go: say which layer it is in (DESIGN, section 2)", f.path, from)
+			t.Errorf("%s: package %s has no row in the table of internal/layout_test.go: say which layer it is in (ARCHITECTURE, layers)", f.path, from)
 			continue
 		}
 		for _, imp := range f.imports {

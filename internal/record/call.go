@@ -31,7 +31,7 @@ const (
 	MissedShortAbandoned MissedReason = "short_abandoned"       // left before any phone rang, or under 10 s after the first INVITE
 	MissedDidNotAnswer   MissedReason = "agents_did_not_answer" // left at 10 s or later, or the flow ended after ringing
 	MissedNoAgent        MissedReason = "no_available_agent"    // the flow ended with nobody rung
-	MissedClosed         MissedReason = "out_of_opening_hours"  // issue E
+	MissedClosed         MissedReason = "out_of_opening_hours"  // not yet: opening hours
 	MissedInIVR          MissedReason = "abandoned_in_ivr"      // later
 )
 
@@ -50,7 +50,7 @@ type Call struct {
 	SIPCallID  string         // Call-ID of the caller's leg (RFC 3261 §8.1.1.4); the /v1 "sid"
 
 	StartedAt   time.Time
-	ConnectedAt time.Time // our media answered the caller (issue E)
+	ConnectedAt time.Time // our media answered the caller (not yet)
 	AnsweredAt  time.Time // a person answered
 	EndedAt     time.Time
 

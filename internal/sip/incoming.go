@@ -128,7 +128,7 @@ func (s *Server) facts(in *stack.Incoming, who sender) (phone.CallFacts, bool) {
 }
 
 // readOffer reads an INVITE's session description; a status says why it cannot
-// be served. One without gets 488 until offers of ours are built (DESIGN 1.2).
+// be served. One without gets 488 until offers of ours are built (ARCHITECTURE, media rule 5).
 func readOffer(req *sip.Request) (*media.Description, int) {
 	if len(req.Body()) == 0 {
 		return nil, 488

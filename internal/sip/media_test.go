@@ -114,7 +114,7 @@ func TestHoldAndResume(t *testing.T) {
 		alice.Request("ACK")
 		carrier.Response(488)
 		follow(carrier, "ACK", "c1", toTag, 2, "", "")
-		// A re-INVITE without session description is refused until issue B.
+		// A re-INVITE without session description is refused until offers of ours are built.
 		time.Sleep(33 * time.Second)
 		follow(carrier, "INVITE", "c1", toTag, 3, "", "")
 		carrier.Response(488)

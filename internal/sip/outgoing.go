@@ -71,7 +71,7 @@ func (s *Server) Dial(ctx context.Context, d phone.Dial) (phone.Leg, error) {
 }
 
 // phonePort is our port toward the phones: one for all branches of a ring step,
-// another for the next step (DESIGN 1.2, rule 7).
+// another for the next step (ARCHITECTURE, media rule 7).
 func (c *call) phonePort() (int, error) {
 	if c.session == nil {
 		session, err := c.s.opts.Media.Open()
@@ -242,7 +242,7 @@ func (o *outLeg) response(res *sip.Response, err error) {
 		o.over(phone.CauseUnreachable, 0, "no answer from the network")
 		o.release()
 	case res.StatusCode < 180:
-	case res.StatusCode < 200: // every one becomes 180, once (DESIGN 1.2, rule 4)
+	case res.StatusCode < 200: // every one becomes 180, once (ARCHITECTURE, media rule 4)
 		if !o.rang && o.stage == early && o.hungup == "" {
 			o.rang = true
 			o.emit(phone.Event{Kind: phone.LegRinging})

@@ -28,7 +28,7 @@ func (w *world) ringInTurn(in phone.IncomingLeg) {
 }
 
 // Each ring step has a port of its own toward the phones, and its phones are told
-// why they stop ringing (DESIGN 1.2, rule 7).
+// why they stop ringing (ARCHITECTURE, media rule 7).
 func TestStepsHaveTheirOwnPort(t *testing.T) {
 	run(t, simnet.Options{}, nil, func(w *world) {
 		w.serve = w.ringInTurn
