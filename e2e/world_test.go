@@ -4,11 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
@@ -354,16 +352,23 @@ func freeAddr(t *testing.T) netip.AddrPort {
 
 var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
+// free says that nobody has bound the port, on any address. It looks, and does not
+// try: a port that was bound for a moment stays so while another test forks.
 func free(addr netip.AddrPort) bool {
-	u, err := net.ListenPacket("udp", addr.String())
-	if err != nil {
-		return false
+	local := fmt.Appendf(nil, ":%04X", addr.Port())
+	for _, name := range []string{"udp", "udp6", "tcp", "tcp6"} {
+		list, err := os.ReadFile("/proc/net/" + name)
+		if err != nil {
+			continue // no IPv6 here
+		}
+		for line := range bytes.Lines(list) {
+			// "  sl  local_address rem_address …": the second word
+			if words := bytes.Fields(line); len(words) > 1 && bytes.HasSuffix(words[1], local) {
+				return false
+			}
+		}
 	}
-	l, err := net.Listen("tcp", addr.String())
-	if err == nil {
-		err = l.Close()
-	}
-	return errors.Join(err, u.Close()) == nil
+	return true
 }
 
 // mediaPorts is the first of mediaSpan ports that no other world here uses.
