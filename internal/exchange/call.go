@@ -3,7 +3,6 @@ package exchange
 import (
 	"context"
 	"errors"
-	"fmt"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -57,7 +56,11 @@ func (c *call) run() {
 	defer c.stop()
 	defer func() {
 		if p := recover(); p != nil {
-			c.x.Logger.Error("call failed", "call", c.facts.ID, "err", p, "stack", string(debug.Stack()))
+			stack := debug.Stack()
+			if f, ok := p.(*fault); ok {
+				p, stack = f.value, f.stack
+			}
+			c.x.Logger.Error("call failed", "call", c.facts.ID, "err", p, "stack", string(stack))
 			c.end(phone.CauseFailed, bridge.System)
 		}
 	}()
@@ -150,21 +153,25 @@ func (c *call) decide(ctx context.Context, e flow.Event) (flow.Action, error) {
 func (c *call) serve(route func(context.Context) phone.Cause) (cause phone.Cause) {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
-	done := make(chan any, 1)
+	done := make(chan *fault, 1)
 	go func() {
-		defer func() { done <- recover() }()
+		defer func() {
+			if p := recover(); p != nil {
+				done <- &fault{p, debug.Stack()}
+				return
+			}
+			done <- nil
+		}()
 		cause = route(ctx)
 	}()
 	timer := time.NewTimer(time.Until(c.facts.StartedAt.Add(firstRing)))
 	defer timer.Stop()
 	events := c.leg.Events()
-	for {
+	var failed *fault
+	for routing := true; routing; {
 		select {
-		case panicked := <-done:
-			if panicked != nil {
-				panic(fmt.Sprint(panicked)) // in the call's goroutine, which recovers
-			}
-			return cause
+		case failed = <-done:
+			routing = false
 		case <-timer.C:
 			if wait := c.untilRing(); wait > 0 {
 				timer.Reset(wait)
@@ -173,15 +180,43 @@ func (c *call) serve(route func(context.Context) phone.Cause) (cause phone.Cause
 			c.ringCaller()
 			timer.Reset(nextRing)
 		case e, open := <-events:
-			if !open {
-				e = phone.Event{Kind: phone.LegEnded, Cause: phone.CauseLost}
-			}
-			if e.Kind == phone.LegEnded {
-				c.left, events = &e, nil
+			if c.hear(e, open) {
+				events = nil
 				cancel()
 			}
 		}
 	}
+	if failed != nil {
+		panic(failed) // in the call's goroutine, which recovers
+	}
+	for { // the caller may have left in the moment that the routing ended
+		select {
+		case e, open := <-events:
+			if c.hear(e, open) {
+				return cause
+			}
+		default:
+			return cause
+		}
+	}
+}
+
+// hear takes what the caller did, and says whether they have left.
+func (c *call) hear(e phone.Event, open bool) (left bool) {
+	if !open {
+		e = phone.Event{Kind: phone.LegEnded, Cause: phone.CauseLost}
+	}
+	if e.Kind != phone.LegEnded {
+		return false
+	}
+	c.left = &e
+	return true
+}
+
+// fault is a panic on its way from one goroutine to another.
+type fault struct {
+	value any
+	stack []byte
 }
 
 // ringCaller tells the caller that it rings.

@@ -562,3 +562,28 @@ func TestPanicEndsOneCall(t *testing.T) {
 		check(t, "cause", r.Cause, phone.CauseFailed)
 	})
 }
+
+// panicky is a network that panics when Bob is rung.
+type panicky struct{ *phonetest.Network }
+
+func (n panicky) Dial(ctx context.Context, d phone.Dial) (phone.Leg, error) {
+	if d.To.User() == bob {
+		panic("a fault of ours")
+	}
+	return n.Network.Dial(ctx, d)
+}
+
+// A panic while a phone rings stops that phone, too.
+func TestPanicWhileRinging(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := open(t)
+		o.phones.Register(ann, "ann", phonetest.Rings(0))
+		o.phones.Register(bob, "bob", phonetest.Rings(0))
+		o.Exchange.Options.Network = panicky{o.phones}
+		in := o.call(2, "carrier") // rings Ann, then Bob
+		r := o.only()
+		check(t, "caller told", in.Hangups()[0].Cause, phone.CauseFailed)
+		check(t, "cause", r.Cause, phone.CauseFailed)
+		check(t, "Ann's phone told", len(o.phones.Legs()[0].Hangups()), 1)
+	})
+}

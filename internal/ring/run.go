@@ -86,6 +86,12 @@ func Run(ctx context.Context, req Request) Result {
 	}
 	r.Presence.Wait(users)
 	defer r.Presence.Leave()
+	defer func() {
+		if p := recover(); p != nil { // a fault of ours must leave nobody ringing
+			r.end(Failed, nil)
+			panic(p)
+		}
+	}()
 	return r.run(ctx)
 }
 
